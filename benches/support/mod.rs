@@ -1,0 +1,115 @@
+//! What the benchmarks share: believable sessions, the real binary, and a load generator over plain sockets.
+#![allow(dead_code, reason = "each benchmark uses its own part")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+pub mod load;
+pub mod server;
+
+use std::io::Write;
+
+/// 2024-01-01T00:00:00Z.
+pub const FIRST_SECOND: i64 = 1_704_067_200;
+pub const DAYS: i64 = 100;
+pub const BATCH: usize = 5_000;
+const USERS: u64 = 200_000;
+const APPS: usize = 3;
+
+/// One delivery, drawn from a seeded generator: 5 % are re-deliveries, 2 % are late by up to ten days.
+#[derive(Clone, Copy)]
+pub struct Delivery {
+    pub app: usize,
+    pub session: u128,
+    pub started_at: i64,
+    pub user: u64,
+    pub combination: u64,
+    pub duration: u64,
+}
+
+/// splitmix64: small, seeded, good enough to spread ids.
+pub fn mix(mut state: u64) -> u64 {
+    state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    state ^ (state >> 31)
+}
+
+/// Delivery number `index` of `total`, which are spread over the hundred days in order of arrival.
+pub fn delivery(index: u64, total: u64) -> Delivery {
+    let draw = mix(index);
+    let original = if draw % 100 < 5 && index > 1000 {
+        index - 1 - draw % 1000
+    } else {
+        index
+    };
+    let draw = mix(original.wrapping_mul(3) + 1);
+    let arrival = FIRST_SECOND + (original as i64).wrapping_mul(DAYS * 86_400) / (total as i64).max(1);
+    let late = if draw % 50 == 0 {
+        (mix(draw) % 864_000) as i64
+    } else {
+        0
+    };
+    Delivery {
+        app: (draw >> 8) as usize % APPS,
+        session: u128::from(mix(original ^ 0xABCD)) << 64 | u128::from(mix(original)),
+        started_at: (arrival - late).max(FIRST_SECOND),
+        user: mix(draw) % USERS,
+        combination: (draw >> 16) % 2_000,
+        duration: draw % 1800,
+    }
+}
+
+/// As a line of NDJSON, about 260 bytes.
+pub fn write_line(out: &mut Vec<u8>, apps: &[String], delivery: &Delivery) {
+    let Delivery {
+        app,
+        session,
+        started_at,
+        user,
+        combination,
+        duration,
+    } = delivery;
+    let time = jiff::Timestamp::from_second(*started_at).unwrap();
+    let session = uuid::Uuid::from_u128(*session);
+    let (platform, language) = [("ios", "en-US"), ("android", "pt-BR"), ("web", "de")][*app % 3];
+    let version = combination % 40;
+    let os = combination / 40;
+    writeln!(
+        out,
+        r#"{{"app_id":"{}","session_id":"{session}","user_id":"u{user}","started_at":"{time}","duration":{duration},"platform":"{platform}","os_version":"17.{os}","app_version":"4.{version}","language":"{language}","country":"BR"}}"#,
+        apps[*app % apps.len()]
+    )
+    .unwrap();
+}
+
+/// All deliveries as NDJSON bodies of 5,000.
+pub fn bodies(apps: &[String], total: u64) -> Vec<Vec<u8>> {
+    (0..total.div_ceil(BATCH as u64))
+        .map(|batch| {
+            let mut body = Vec::with_capacity(BATCH * 280);
+            let from = batch * BATCH as u64;
+            for index in from..(from + BATCH as u64).min(total) {
+                write_line(&mut body, apps, &delivery(index, total));
+            }
+            body
+        })
+        .collect()
+}
+
+/// A number from the environment, or a default.
+pub fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
+}
+
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,167 @@
+//! `GET /sessions/data_series`: sessions per day or hour.
+
+use std::fmt::Write as _;
+
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{Response, StatusCode};
+use axum::{Extension, response::IntoResponse as _};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::auth::Caller;
+use super::error::{ApiError, ErrorBody, json_bytes};
+use super::query::{Query, invalid};
+use super::state::ApiState;
+use crate::model::AppId;
+use crate::series::{Length, Unit, Window, ending_at};
+use crate::store::{Scope, WorkspaceEntry};
+
+/// The parameters, as OpenAPI describes them; [`parse`] reads them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+struct Parameters {
+    /// How many units the series has: an integer from 1 to 100.
+    #[param(minimum = 1, maximum = 100, example = 14)]
+    length: u32,
+    /// `day` or `hour`, of the workspace's time zone.
+    #[param(required = false, default = "day", inline)]
+    unit: UnitName,
+    /// The series ends with the unit that contains this instant: ISO 8601 in its usual forms, or Unix seconds.
+    /// Without an offset it is read in the workspace's time zone; a date alone is that day. Default: now.
+    #[param(required = false, example = "2018-06-28T23:59:59-05:00")]
+    ending_at: String,
+    /// Count one app of the workspace; all apps where it is left out.
+    #[param(required = false, example = "00dc3cf6-1763-5d5b-8264-db458aa346c3")]
+    app_id: String,
+    /// Count one segment of the workspace. This version has no segments: every id is an unknown one.
+    #[param(required = false)]
+    segment_id: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its description is used")]
+enum UnitName {
+    Day,
+    Hour,
+}
+
+/// A series, oldest unit first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DataSeries {
+    /// `success`
+    #[schema(example = "success")]
+    message: String,
+    /// Exactly `length` points.
+    data: Vec<Point>,
+}
+
+/// One unit.
+#[derive(Serialize, ToSchema)]
+struct Point {
+    /// `YYYY-MM-DD` for days; for hours RFC 3339 with the workspace's offset at that instant.
+    #[schema(example = "2018-06-28")]
+    time: String,
+    /// Sessions that started in it.
+    #[schema(example = 1234)]
+    sessions: u64,
+}
+
+/// Sessions per day or hour
+///
+/// Counts sessions by their start, in whole days or hours of the workspace's time zone. Units without a
+/// session are 0, units in the future too. A session that was acknowledged before the request is counted.
+#[utoipa::path(
+    get,
+    path = "/sessions/data_series",
+    tag = "Export",
+    params(Parameters),
+    security(("api_key" = ["sessions.data_series"])),
+    responses(
+        (status = 200, description = "The series", body = DataSeries, headers(
+            ("x-ratelimit-limit" = u64, description = "Requests per clock hour, for all export endpoints together"),
+            ("x-ratelimit-remaining" = u64, description = "Requests left in this hour"),
+            ("x-ratelimit-reset" = i64, description = "Unix seconds at which the hour ends"),
+        )),
+        (status = 400, description = "A parameter is missing or wrong", body = ErrorBody),
+        (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
+        (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
+        (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+        (status = 503, description = "The store can't answer right now", body = ErrorBody),
+    )
+)]
+pub(super) async fn data_series(
+    State(state): State<ApiState>,
+    Extension(Caller(workspace)): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Response<Body> {
+    match answer(&state, &workspace, query.as_deref()).await {
+        Ok(body) => json_bytes(StatusCode::OK, body),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn answer(
+    state: &ApiState,
+    workspace: &WorkspaceEntry,
+    query: Option<&str>,
+) -> Result<Vec<u8>, ApiError> {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let (window, scope) = parse(workspace, &Query::new(query), now)?;
+    let counts = state.store().count(scope, window.edges()).await?;
+    Ok(body(&window, &counts))
+}
+
+fn parse(workspace: &WorkspaceEntry, query: &Query<'_>, now: i64) -> Result<(Window, Scope), ApiError> {
+    const LENGTH: &str = "an integer from 1 to 100";
+    let length = query
+        .get("length")?
+        .ok_or_else(|| ApiError::bad_request(format!("'length' is required: {LENGTH}")))?;
+    let length = Length::parse(&length).ok_or_else(|| invalid("length", &length, LENGTH))?;
+    let unit = match query.get("unit")? {
+        None => Unit::Day,
+        Some(unit) => unit
+            .parse()
+            .map_err(|_| invalid("unit", &unit, "'day' or 'hour'"))?,
+    };
+    let ending_at = query
+        .get("ending_at")?
+        .map(|text| ending_at::parse(&text))
+        .transpose()
+        .map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let scope = match query.get("app_id")? {
+        None => Scope::Workspace(workspace.workspace.id),
+        Some(text) => app(workspace, &text)?,
+    };
+    if let Some(segment) = query.get("segment_id")? {
+        let allowed = "the id of a segment of this workspace that has analytics tracking on";
+        return Err(invalid("segment_id", &segment, allowed));
+    }
+    Ok((
+        Window::new(&workspace.zone, unit, length, ending_at.as_ref(), now),
+        scope,
+    ))
+}
+
+fn app(workspace: &WorkspaceEntry, text: &str) -> Result<Scope, ApiError> {
+    text.parse::<AppId>()
+        .ok()
+        .filter(|id| workspace.app(*id).is_some())
+        .map(Scope::App)
+        .ok_or_else(|| invalid("app_id", text, "the id of an app of this workspace"))
+}
+
+/// The endpoint's body for a window and its counts.
+pub fn body(window: &Window, counts: &[u64]) -> Vec<u8> {
+    let mut text = String::with_capacity(48 + counts.len() * 56);
+    text.push_str(r#"{"message":"success","data":["#);
+    for (index, (label, sessions)) in window.labels().zip(counts).enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        // Writing to a String can't fail, and no label needs escaping.
+        let _ = write!(text, r#"{comma}{{"time":"{label}","sessions":{sessions}}}"#);
+    }
+    text.push_str("]}");
+    text.into_bytes()
+}

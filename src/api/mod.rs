@@ -1,0 +1,105 @@
+//! HTTP: one file per endpoint family; authentication, limits and errors around them.
+//!
+//! [`router`] is the public listener's, [`ops_router`] the second one's; [`serve`] runs both on sockets.
+
+mod auth;
+mod body;
+mod client_address;
+pub mod data_series;
+mod error;
+mod layers;
+mod operations;
+mod query;
+mod rate_limit;
+mod reference;
+mod server;
+mod socket;
+mod state;
+mod track;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use self::error::{ApiError, ErrorBody, ItemFailure};
+pub use self::server::{Listeners, serve};
+pub use self::state::{ApiState, Settings};
+
+use self::auth::{Guard, authorize};
+use self::error::standard_message;
+use self::layers::{PanicAnswer, observe, routed};
+use self::rate_limit::Budget;
+use crate::model::Permission;
+
+/// The public listener's routes.
+pub fn router(state: ApiState) -> Router {
+    let (router, document) = routes(&state).split_for_parts();
+    let pages = reference::routes(document);
+    let routes = router
+        .merge(pages)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CompressionLayer::new().gzip(true).zstd(true))
+        .layer(CatchPanicLayer::custom(PanicAnswer))
+        .layer(from_fn_with_state(state.clone(), routed))
+        .with_state(state.clone());
+    observed(routes, state)
+}
+
+/// Around a whole router, since only there an answer is complete: `Allow` is set after the layers of a route.
+fn observed(routes: Router, state: ApiState) -> Router {
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn_with_state(state, observe))
+}
+
+/// Each route with its guard; the OpenAPI document is made from the same list.
+fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
+    let guarded =
+        |permission, budget| from_fn_with_state((state.clone(), Guard { permission, budget }), authorize);
+    let export = OpenApiRouter::new()
+        .routes(routes!(data_series::data_series))
+        .route_layer(guarded(Permission::SessionsDataSeries, Budget::Export));
+    let recording = OpenApiRouter::new()
+        .routes(routes!(track::track))
+        .route_layer(guarded(Permission::SessionsTrack, Budget::Recording));
+    OpenApiRouter::with_openapi(reference::Document::openapi())
+        .merge(export)
+        .merge(recording)
+        .routes(routes!(operations::health))
+        .routes(routes!(operations::ready))
+}
+
+/// The second listener's routes: never public by accident.
+pub fn ops_router(state: ApiState) -> Router {
+    let routes = Router::new()
+        .route("/health", get(operations::health))
+        .route("/ready", get(operations::ready))
+        .route("/metrics", get(operations::metrics))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(PanicAnswer))
+        .layer(from_fn_with_state(state.clone(), routed))
+        .with_state(state.clone());
+    observed(routes, state)
+}
+
+async fn not_found() -> axum::response::Response {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        standard_message(StatusCode::NOT_FOUND, None),
+    )
+    .into_response()
+}
+
+/// Without a body, so that the outermost layer writes one that names the methods of `Allow`.
+async fn method_not_allowed() -> StatusCode {
+    StatusCode::METHOD_NOT_ALLOWED
+}

@@ -1,0 +1,108 @@
+//! `app`: the apps whose sessions are counted.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::globals::Globals;
+use super::output::{print_bytes, print_json, print_line, table};
+use super::{lookup, values};
+use crate::model::{App, AppId, Name};
+use crate::store::Store;
+use crate::store::sqlite::Role;
+
+/// Create and list apps
+///
+/// An app is one installable product on one platform. Its id is public: clients carry it.
+#[derive(Debug, Subcommand)]
+pub(super) enum AppCommand {
+    /// Create an app
+    #[command(after_help = "\
+Examples:
+  sessionmeter app create 'Shop (iOS)' --workspace acme --platform ios
+  sessionmeter app create Web --id 00dc3cf6-1763-5d5b-8264-db458aa346c3")]
+    Create {
+        /// Name, unique in its workspace
+        name: Name,
+        /// Name or id of its workspace; may be left out where there is only one
+        #[arg(long, short, value_name = "W")]
+        workspace: Option<String>,
+        /// What it runs on, for example ios, android or web
+        #[arg(long, value_name = "P", default_value = "", hide_default_value = true, value_parser = values::platform)]
+        platform: String,
+        /// Id, to keep one from elsewhere [default: a new one]
+        #[arg(long, value_name = "UUID")]
+        id: Option<AppId>,
+    },
+    /// List apps
+    #[command(after_help = "Example:\n  sessionmeter app list --workspace acme")]
+    List {
+        /// Only of this workspace, by name or id
+        #[arg(long, short, value_name = "W")]
+        workspace: Option<String>,
+    },
+}
+
+/// Runs the command.
+pub(super) async fn run(command: AppCommand, globals: &Globals) -> anyhow::Result<()> {
+    let store = globals.open(Role::Existing)?;
+    let result = match command {
+        AppCommand::Create {
+            name,
+            workspace,
+            platform,
+            id,
+        } => {
+            let id = id.unwrap_or_else(AppId::random);
+            create(
+                &store,
+                workspace.as_deref(),
+                App { id, name, platform },
+                globals.json,
+            )
+            .await
+        }
+        AppCommand::List { workspace } => list(&store, workspace.as_deref(), globals.json),
+    };
+    store.close().await;
+    result
+}
+
+async fn create(store: &dyn Store, workspace: Option<&str>, new: App, json: bool) -> anyhow::Result<()> {
+    let owner = lookup::workspace(&store.catalog(), workspace)?;
+    let App { id, name, platform } = store.create_app(owner.workspace.id, new).await?;
+    match json {
+        true => print_json(&json!({"id": id, "name": name, "platform": platform})),
+        false => print_line(&format!(
+            "created app '{name}' in workspace '{}'\n  id  {id}",
+            owner.workspace.name
+        )),
+    }
+}
+
+fn list(store: &dyn Store, workspace: Option<&str>, json: bool) -> anyhow::Result<()> {
+    let entries = lookup::workspaces(&store.catalog(), workspace)?;
+    let apps = || {
+        entries
+            .iter()
+            .flat_map(|entry| entry.apps.iter().map(|app| (&entry.workspace, app)))
+    };
+    if json {
+        let items: Vec<_> = apps()
+            .map(|(owner, app)| {
+                json!({"id": app.id, "name": app.name, "platform": app.platform, "workspace": owner.name})
+            })
+            .collect();
+        return print_json(&items);
+    }
+    let rows: Vec<_> = apps()
+        .map(|(owner, app)| {
+            [
+                app.id.to_string(),
+                app.name.to_string(),
+                app.platform.clone(),
+                owner.name.to_string(),
+            ]
+        })
+        .collect();
+    print_bytes(table(["ID", "NAME", "PLATFORM", "WORKSPACE"], &rows).as_bytes())
+}

@@ -1,0 +1,97 @@
+//! The optional configuration file: TOML, where an unknown key is an error.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::serve::LogFormat;
+
+/// What a configuration file may say. Environment variables and flags of the same names come before it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Config {
+    /// `--data`
+    pub data: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--ops-listen`
+    pub ops_listen: Option<String>,
+    /// `--log-format`
+    pub log_format: Option<LogFormat>,
+    /// `--log-level`
+    pub log_level: Option<String>,
+    /// `--trusted-proxies`
+    pub trusted_proxies: Vec<IpNet>,
+    /// `--request-timeout`, seconds
+    pub request_timeout: Option<u64>,
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it can't be read, is no TOML, or has a key or value that is not known; names the file and the line.
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("can't read the configuration file {}", file.display()))?;
+        Self::parse(&text).map_err(|error| anyhow!("{}{error}", file.display()))
+    }
+
+    /// The error begins with the line, to stand after the file's name.
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| {
+            let message = error.message().replace('`', "'");
+            match error.span() {
+                Some(span) => format!(":{}: {message}", line_of(text, span.start)),
+                None => format!(": {message}"),
+            }
+        })
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or_default();
+    memchr::memchr_iter(b'\n', before).count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_key_is_read() {
+        let config = Config::parse(
+            "data = '/var/lib/sessionmeter'\n\
+             listen = '0.0.0.0:8080'\n\
+             ops-listen = '127.0.0.1:8081'\n\
+             log-format = 'json'\n\
+             log-level = 'info'\n\
+             trusted-proxies = ['10.0.0.0/8']\n\
+             request-timeout = 30\n",
+        )
+        .unwrap();
+        assert_eq!(config.data.as_deref(), Some(Path::new("/var/lib/sessionmeter")));
+        assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(config.log_format, Some(LogFormat::Json));
+        assert_eq!(config.request_timeout, Some(30));
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_known_ones() {
+        let message = Config::parse("data = 'x'\nlisten_on = 'y'\n").unwrap_err();
+        assert_eq!(
+            message,
+            ":2: unknown field 'listen_on', expected one of 'data', 'listen', 'ops-listen', 'log-format', \
+             'log-level', 'trusted-proxies', 'request-timeout'"
+        );
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_named_with_its_line() {
+        let message = Config::parse("\nrequest-timeout = 'soon'").unwrap_err();
+        assert!(message.starts_with(":2: invalid type: string"), "{message}");
+    }
+}

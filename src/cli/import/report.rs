@@ -1,0 +1,190 @@
+//! What an import did: counts, and why lines were refused.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli::output::{print_json, print_line, thousands};
+use crate::record::Tally;
+
+/// Refused lines that are shown with their places.
+const SHOWN: usize = 10;
+/// Kinds of reasons that are told apart, and those that are printed.
+const MAX_KINDS: usize = 1_000;
+const PRINTED_KINDS: usize = 10;
+
+/// Refused lines.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    count: u64,
+    first: Vec<String>,
+    kinds: HashMap<String, u64>,
+    other: u64,
+}
+
+impl Refusals {
+    /// Notes one.
+    pub(super) fn add(&mut self, file: &str, line: u64, reason: &str) {
+        self.count += 1;
+        if self.first.len() < SHOWN {
+            self.first.push(format!("{file}:{line}: {reason}"));
+        }
+        let kind = kind(reason);
+        if let Some(count) = self.kinds.get_mut(kind) {
+            *count += 1;
+        } else if self.kinds.len() < MAX_KINDS {
+            self.kinds.insert(kind.to_owned(), 1);
+        } else {
+            self.other += 1;
+        }
+    }
+
+    /// The most frequent kinds first.
+    fn kinds(&self) -> Vec<(u64, &str)> {
+        let mut kinds: Vec<(u64, &str)> = self
+            .kinds
+            .iter()
+            .map(|(kind, count)| (*count, kind.as_str()))
+            .collect();
+        kinds.sort_unstable_by(|one, two| two.0.cmp(&one.0).then(one.1.cmp(two.1)));
+        let rest: u64 = kinds.iter().skip(PRINTED_KINDS).map(|(count, _)| count).sum();
+        kinds.truncate(PRINTED_KINDS);
+        if rest + self.other > 0 {
+            kinds.push((rest + self.other, "other reasons"));
+        }
+        kinds
+    }
+}
+
+/// A reason without what differs from line to line.
+fn kind(reason: &str) -> &str {
+    let cut = [", received ", " at line "]
+        .iter()
+        .filter_map(|mark| reason.find(mark))
+        .min()
+        .unwrap_or(reason.len());
+    reason.get(..cut).unwrap_or(reason)
+}
+
+/// The outcome.
+pub(super) struct Report {
+    /// Of what was recorded.
+    pub(super) tally: Tally,
+    /// Of what was not.
+    pub(super) refusals: Refusals,
+    /// How long it took.
+    pub(super) elapsed: Duration,
+}
+
+impl Report {
+    /// Whether there were lines, and none was a session.
+    pub(super) fn every_line_was_refused(&self) -> bool {
+        self.refusals.count > 0 && self.tally.new + self.tally.duplicates == 0
+    }
+
+    /// The summary on standard output; the first refused lines on standard error.
+    pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
+        for line in &self.refusals.first {
+            eprintln_quietly(line);
+        }
+        let hidden = self
+            .refusals
+            .count
+            .saturating_sub(self.refusals.first.len() as u64);
+        if hidden > 0 {
+            eprintln_quietly(&format!("and {} more lines were refused", thousands(hidden)));
+        }
+        match json {
+            true => print_json(&json!({
+                "recorded": self.tally.new,
+                "duplicates": self.tally.duplicates,
+                "refused": self.refusals.count,
+            })),
+            false => print_line(&self.summary()),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let counts = [
+            ("recorded", self.tally.new),
+            ("duplicates", self.tally.duplicates),
+            ("refused", self.refusals.count),
+        ];
+        let width = counts
+            .iter()
+            .map(|(_, count)| thousands(*count).len())
+            .max()
+            .unwrap_or(0);
+        let mut lines: Vec<String> = counts
+            .iter()
+            .map(|(name, count)| format!("{name:<10}  {:>width$}", thousands(*count)))
+            .collect();
+        for (count, kind) in self.refusals.kinds() {
+            lines.push(format!("{:10}  {:>width$}  {kind}", "", thousands(count)));
+        }
+        let all: u64 = counts.iter().map(|(_, count)| count).sum();
+        let seconds = self.elapsed.as_secs_f64().max(0.001);
+        lines.push(format!(
+            "in {seconds:.1} s, {} lines a second",
+            thousands((all as f64 / seconds) as u64)
+        ));
+        lines.join("\n")
+    }
+}
+
+/// A line on standard error, where somebody still reads it.
+fn eprintln_quietly(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_counted_by_kind_the_most_frequent_first() {
+        let mut refusals = Refusals::default();
+        refusals.add("a", 1, "'app_id' is required");
+        for line in 2..=13 {
+            refusals.add(
+                "a",
+                line,
+                &format!("'session_id' must have 1 to 128 bytes, received {}", line + 200),
+            );
+        }
+        refusals.add("a", 14, "not a session: expected value at line 1 column 1");
+        let report = Report {
+            tally: Tally {
+                new: 1_000,
+                duplicates: 0,
+            },
+            refusals,
+            elapsed: Duration::from_secs(1),
+        };
+        let summary = report.summary();
+        let expected = [
+            "recorded    1,000",
+            "duplicates      0",
+            "refused        14",
+            "               12  'session_id' must have 1 to 128 bytes",
+            "                1  'app_id' is required",
+            "                1  not a session: expected value",
+            "in 1.0 s, 1,014 lines a second",
+        ];
+        assert_eq!(summary.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(report.refusals.first.len(), SHOWN);
+        assert_eq!(report.refusals.first[0], "a:1: 'app_id' is required");
+        assert!(!report.every_line_was_refused());
+    }
+
+    #[test]
+    fn what_is_too_various_is_counted_together() {
+        let mut refusals = Refusals::default();
+        for line in 0..2_000 {
+            refusals.add("a", line, &format!("reason {line}"));
+        }
+        assert_eq!(refusals.kinds().last(), Some(&(1_990, "other reasons")));
+    }
+}

@@ -1,0 +1,158 @@
+//! Where lines come from: files or standard input, compressed or not.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How much is asked of the operating system at a time.
+const READ: usize = 128 * 1024;
+const STDIN: &str = "-";
+
+/// One file, or standard input.
+#[derive(Debug)]
+pub(super) struct Input {
+    path: PathBuf,
+    /// Bytes on disk; `None` for what is no regular file.
+    size: Option<u64>,
+}
+
+/// The inputs that were named.
+///
+/// # Errors
+/// When one can't be read: found out before anything is recorded.
+pub(super) fn inputs(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
+    if paths.iter().filter(|path| *path == Path::new(STDIN)).count() > 1 {
+        bail!("standard input (-) can be read only once");
+    }
+    paths.iter().map(|path| Input::new(path)).collect()
+}
+
+impl Input {
+    fn new(path: &Path) -> anyhow::Result<Self> {
+        let mut size = None;
+        if path != Path::new(STDIN) {
+            let metadata =
+                std::fs::metadata(path).with_context(|| format!("can't read {}", path.display()))?;
+            if metadata.is_dir() {
+                bail!("can't read {}: it is a directory", path.display());
+            }
+            size = metadata.is_file().then(|| metadata.len());
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            size,
+        })
+    }
+
+    /// As messages call it.
+    pub(super) fn name(&self) -> String {
+        match self.path == Path::new(STDIN) {
+            true => "standard input".to_owned(),
+            false => self.path.display().to_string(),
+        }
+    }
+
+    /// Opens it; what is compressed is recognised by its first bytes.
+    pub(super) fn open(&self, progress: &ProgressBar) -> io::Result<Box<dyn Read>> {
+        let raw: Box<dyn Read> = match self.path == Path::new(STDIN) {
+            true => Box::new(io::stdin()),
+            false => Box::new(File::open(&self.path)?),
+        };
+        decompressed(progress.wrap_read(raw))
+    }
+}
+
+/// A bar over the bytes of all inputs, or a running count where their size is not known. Shown only on a terminal.
+pub(super) fn progress(inputs: &[Input]) -> ProgressBar {
+    let total = inputs.iter().map(|input| input.size).sum::<Option<u64>>();
+    let template = match total {
+        Some(_) => "{bar:30} {bytes}/{total_bytes}  {msg}  {eta} left",
+        None => "{spinner} {bytes}  {msg}",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()).with_style(style)
+}
+
+fn decompressed<'a>(mut raw: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut head = Vec::with_capacity(4);
+    raw.by_ref().take(4).read_to_end(&mut head)?;
+    let compression = Compression::of(&head);
+    let whole = Cursor::new(head).chain(raw);
+    Ok(match compression {
+        Compression::None => Box::new(whole),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(
+            READ, whole,
+        ))),
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(
+            BufReader::with_capacity(READ, whole),
+        )?),
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    fn of(head: &[u8]) -> Self {
+        match head {
+            [0x1F, 0x8B, ..] => Self::Gzip,
+            // A frame, or one of the frames to skip that parallel compressors write first.
+            [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn text_of(bytes: &[u8]) -> io::Result<String> {
+        let mut text = String::new();
+        decompressed(bytes)?.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn compression_is_recognised_by_content() {
+        for text in ["", "a", "abc", "abcdefgh"] {
+            assert_eq!(text_of(text.as_bytes()).unwrap(), text);
+            assert_eq!(text_of(&gzip(text)).unwrap(), text);
+            assert_eq!(
+                text_of(&zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap(),
+                text
+            );
+        }
+    }
+
+    #[test]
+    fn concatenated_files_are_read_to_the_end() {
+        let twice = [gzip("ab"), gzip("cd")].concat();
+        assert_eq!(text_of(&twice).unwrap(), "abcd");
+        let twice = zstd::encode_all(&b"ab"[..], 1).unwrap().repeat(2);
+        assert_eq!(text_of(&twice).unwrap(), "abab");
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_is_an_error() {
+        let whole = gzip("some text that is long enough to be cut");
+        assert!(text_of(&whole[..whole.len() - 9]).is_err());
+        let whole = zstd::encode_all(&b"some text that is long enough to be cut"[..], 1).unwrap();
+        assert!(text_of(&whole[..whole.len() - 9]).is_err());
+    }
+}

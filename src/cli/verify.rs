@@ -1,0 +1,135 @@
+//! `verify`: recounts everything from the recorded sessions and compares.
+
+use anyhow::bail;
+use clap::Args;
+use serde_json::json;
+
+use super::globals::Globals;
+use super::output::{print_json, print_line, thousands, utc};
+use crate::store::sqlite::Role;
+use crate::store::{Catalog, Mismatch, Store, Verification};
+
+/// Mismatches that are listed for people; `--json` lists all that the store reports.
+const LISTED: usize = 10;
+
+/// Recount everything from the recorded sessions and compare
+///
+/// Reads one consistent state, while the server goes on, and changes nothing. Exits with 1 if anything
+/// disagrees.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sessionmeter verify")]
+pub(super) struct VerifyArgs {}
+
+/// Runs the command.
+pub(super) async fn run(VerifyArgs {}: VerifyArgs, globals: &Globals) -> anyhow::Result<()> {
+    let store = globals.open(Role::Existing)?;
+    let found = store.verify().await;
+    let catalog = store.catalog();
+    store.close().await;
+    let found = found?;
+    match globals.json {
+        true => print_found(&found)?,
+        false => print_line(&summary(&found, &catalog))?,
+    }
+    if !found.agrees() {
+        bail!("the store does not agree with the sessions in it");
+    }
+    Ok(())
+}
+
+fn print_found(found: &Verification) -> anyhow::Result<()> {
+    let mismatches: Vec<_> = found
+        .mismatches
+        .iter()
+        .map(|mismatch| {
+            json!({
+                "app_id": mismatch.app,
+                "time": utc(mismatch.quarter.saturating_mul(1000)),
+                "counted": mismatch.counted,
+                "recorded": mismatch.recorded,
+            })
+        })
+        .collect();
+    print_json(&json!({
+        "agrees": found.agrees(),
+        "sessions": found.sessions,
+        "counters": found.counters,
+        "mismatches": mismatches,
+        "damages": found.damages,
+    }))
+}
+
+fn summary(found: &Verification, catalog: &Catalog) -> String {
+    let mut lines = vec![format!(
+        "recounted {} sessions and compared {} quarter-hour counters{}",
+        thousands(found.sessions),
+        thousands(found.counters),
+        if found.agrees() { ": everything agrees" } else { "" }
+    )];
+    lines.extend(
+        found
+            .damages
+            .iter()
+            .take(LISTED)
+            .map(|damage| format!("  damage: {damage}")),
+    );
+    lines.extend(
+        found
+            .mismatches
+            .iter()
+            .take(LISTED)
+            .map(|mismatch| describe(mismatch, catalog)),
+    );
+    let listed = found.damages.len().min(LISTED) + found.mismatches.len().min(LISTED);
+    let more = found.damages.len() + found.mismatches.len() - listed;
+    if more > 0 {
+        lines.push(format!("  and at least {more} more; --json lists them"));
+    }
+    lines.join("\n")
+}
+
+fn describe(mismatch: &Mismatch, catalog: &Catalog) -> String {
+    let name = catalog
+        .workspaces()
+        .iter()
+        .find_map(|entry| entry.app(mismatch.app))
+        .map_or_else(|| mismatch.app.to_string(), |app| format!("'{}'", app.name));
+    format!(
+        "  app {name}, quarter hour {}: {} counted, {} recorded",
+        utc(mismatch.quarter.saturating_mul(1000)),
+        thousands(mismatch.counted),
+        thousands(mismatch.recorded)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::AppId;
+
+    #[test]
+    fn the_first_disagreements_are_listed() {
+        let mismatch = Mismatch {
+            app: AppId::random(),
+            quarter: 1_530_247_500,
+            counted: 1,
+            recorded: 1_002,
+        };
+        let found = Verification {
+            sessions: 1_002,
+            counters: 12,
+            mismatches: vec![mismatch; 12],
+            damages: vec!["torn page".to_owned()],
+        };
+        let text = summary(&found, &Catalog::default());
+        assert!(
+            text.contains("quarter hour 2018-06-29T04:45:00Z: 1 counted, 1,002 recorded"),
+            "{text}"
+        );
+        assert!(
+            text.contains("damage: torn page") && text.ends_with("at least 2 more; --json lists them"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 13);
+    }
+}

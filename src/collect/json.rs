@@ -1,0 +1,499 @@
+//! The product's own format: a JSON object a session, in an array or one a line.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::scalar::Scalar;
+use super::{Batch, Context, ItemError};
+use crate::model::{
+    AppId, AttributeValue, End, MAX_ATTRIBUTES, Millis, NewSession, Properties, PropertyFields, Session,
+};
+use crate::series::iso8601::{self, Written};
+
+/// Sessions that one body may have.
+pub const MAX_SESSIONS: usize = 10_000;
+
+/// Why a whole body is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Not UTF-8.
+    #[error("the body must be UTF-8; byte {0} is not")]
+    NotUtf8(usize),
+    /// Not JSON, or JSON of another shape.
+    #[error("the body must be a JSON object with an array 'sessions': {0}")]
+    Shape(String),
+    /// Nothing in it.
+    #[error("the body has no sessions; give 1 to {MAX_SESSIONS}")]
+    Empty,
+    /// Too many sessions.
+    #[error("the body has more than {MAX_SESSIONS} sessions; send them in several requests")]
+    TooMany,
+}
+
+/// Reads `{"sessions": [...]}`.
+///
+/// # Errors
+/// When the body as a whole can't be read. Sessions that are refused one by one are in the batch.
+pub fn read_object(body: &[u8], context: &Context<'_>) -> Result<Batch, BodyError> {
+    let text = std::str::from_utf8(body).map_err(|error| BodyError::NotUtf8(error.valid_up_to()))?;
+    let envelope: Envelope<'_> =
+        serde_json::from_str(text).map_err(|error| BodyError::Shape(error.to_string()))?;
+    if envelope.too_many {
+        return Err(BodyError::TooMany);
+    }
+    if envelope.sessions.is_empty() {
+        return Err(BodyError::Empty);
+    }
+    let mut batch = Batch::default();
+    batch.sessions.reserve(envelope.sessions.len());
+    for (index, item) in envelope.sessions.iter().enumerate() {
+        batch.push(index, session(item.get().as_bytes(), context));
+    }
+    Ok(batch)
+}
+
+/// Reads one session a line. Blank lines are passed over, but counted by the indexes of refused lines.
+///
+/// # Errors
+/// When there is no session, or too many.
+pub fn read_lines(body: &[u8], context: &Context<'_>) -> Result<Batch, BodyError> {
+    let mut batch = Batch::default();
+    let mut start = 0;
+    let mut index = 0;
+    while let Some(rest) = body.get(start..).filter(|rest| !rest.is_empty()) {
+        let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let line = rest.get(..length).unwrap_or_default().trim_ascii();
+        if !line.is_empty() {
+            if batch.sessions.len() + batch.refused.len() == MAX_SESSIONS {
+                return Err(BodyError::TooMany);
+            }
+            batch.push(index, session(line, context));
+        }
+        start += length + 1;
+        index += 1;
+    }
+    if batch.sessions.is_empty() && batch.refused.is_empty() {
+        return Err(BodyError::Empty);
+    }
+    Ok(batch)
+}
+
+/// Reads one session, a JSON object.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn session(json: &[u8], context: &Context<'_>) -> Result<Session, ItemError> {
+    let wire: Wire<'_> =
+        serde_json::from_slice(json).map_err(|error| ItemError(format!("not a session: {error}")))?;
+    if let Some(name) = wire.repeated {
+        return Err(ItemError(format!("'{name}' is given twice")));
+    }
+    wire.into_session(context)
+}
+
+struct Envelope<'a> {
+    sessions: Vec<&'a RawValue>,
+    too_many: bool,
+}
+
+impl<'de> Deserialize<'de> for Envelope<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EnvelopeVisitor)
+    }
+}
+
+/// A member's name, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct EnvelopeVisitor;
+
+impl<'de> Visitor<'de> for EnvelopeVisitor {
+    type Value = Envelope<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r#"{"sessions": [...]}"#)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut found: Option<Items<'de>> = None;
+        while let Some(name) = members.next_key::<Name<'de>>()? {
+            if name.0 != "sessions" {
+                members.next_value::<serde::de::IgnoredAny>()?;
+            } else if found.replace(members.next_value()?).is_some() {
+                return Err(serde::de::Error::duplicate_field("sessions"));
+            }
+        }
+        let items = found.ok_or_else(|| serde::de::Error::missing_field("sessions"))?;
+        Ok(Envelope {
+            too_many: items.too_many,
+            sessions: items.kept,
+        })
+    }
+}
+
+/// An array's items, kept only up to the limit.
+struct Items<'a> {
+    kept: Vec<&'a RawValue>,
+    too_many: bool,
+}
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ItemsVisitor)
+    }
+}
+
+struct ItemsVisitor;
+
+impl<'de> Visitor<'de> for ItemsVisitor {
+    type Value = Items<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of sessions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Vec::new();
+        let mut too_many = false;
+        while let Some(item) = items.next_element()? {
+            if kept.len() < MAX_SESSIONS {
+                kept.push(item);
+            } else {
+                too_many = true;
+            }
+        }
+        Ok(Items { kept, too_many })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Field {
+    AppId,
+    SessionId,
+    StartedAt,
+    UserId,
+    DeviceId,
+    EndedAt,
+    Duration,
+    Platform,
+    OsVersion,
+    AppVersion,
+    DeviceModel,
+    Country,
+    Language,
+    Attributes,
+    #[serde(other)]
+    Other,
+}
+
+/// A session as it came, nothing checked. `null` is as good as absent.
+#[derive(Default)]
+struct Wire<'a> {
+    app_id: Option<Scalar<'a>>,
+    session_id: Option<Scalar<'a>>,
+    started_at: Option<Scalar<'a>>,
+    user_id: Option<Scalar<'a>>,
+    device_id: Option<Scalar<'a>>,
+    ended_at: Option<Scalar<'a>>,
+    duration: Option<Scalar<'a>>,
+    platform: Option<Scalar<'a>>,
+    os_version: Option<Scalar<'a>>,
+    app_version: Option<Scalar<'a>>,
+    device_model: Option<Scalar<'a>>,
+    country: Option<Scalar<'a>>,
+    language: Option<Scalar<'a>>,
+    attributes: Option<Attributes<'a>>,
+    repeated: Option<&'static str>,
+}
+
+impl<'de> Deserialize<'de> for Wire<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(WireVisitor)
+    }
+}
+
+struct WireVisitor;
+
+impl<'de> Visitor<'de> for WireVisitor {
+    type Value = Wire<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut wire = Wire::default();
+        while let Some(field) = members.next_key()? {
+            let (slot, name) = match field {
+                Field::AppId => (&mut wire.app_id, "app_id"),
+                Field::SessionId => (&mut wire.session_id, "session_id"),
+                Field::StartedAt => (&mut wire.started_at, "started_at"),
+                Field::UserId => (&mut wire.user_id, "user_id"),
+                Field::DeviceId => (&mut wire.device_id, "device_id"),
+                Field::EndedAt => (&mut wire.ended_at, "ended_at"),
+                Field::Duration => (&mut wire.duration, "duration"),
+                Field::Platform => (&mut wire.platform, "platform"),
+                Field::OsVersion => (&mut wire.os_version, "os_version"),
+                Field::AppVersion => (&mut wire.app_version, "app_version"),
+                Field::DeviceModel => (&mut wire.device_model, "device_model"),
+                Field::Country => (&mut wire.country, "country"),
+                Field::Language => (&mut wire.language, "language"),
+                Field::Attributes => {
+                    if wire.attributes.replace(members.next_value()?).is_some() {
+                        wire.repeated = Some("attributes");
+                    }
+                    continue;
+                }
+                Field::Other => {
+                    members.next_value::<serde::de::IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if slot.replace(members.next_value()?).is_some() {
+                wire.repeated = Some(name);
+            }
+        }
+        Ok(wire)
+    }
+}
+
+impl Wire<'_> {
+    fn into_session(self, context: &Context<'_>) -> Result<Session, ItemError> {
+        let app = app(self.app_id, context)?;
+        let session_id = text("session_id", self.session_id)?
+            .ok_or_else(|| required("session_id", "a string of 1 to 128 bytes"))?;
+        let started_at = instant("started_at", self.started_at)?.ok_or_else(|| {
+            required(
+                "started_at",
+                "ISO 8601 with an offset, or Unix seconds or milliseconds",
+            )
+        })?;
+        let end = end(self.ended_at, self.duration)?;
+        let user_id = text("user_id", self.user_id)?;
+        let device_id = text("device_id", self.device_id)?;
+        let platform = text("platform", self.platform)?;
+        let os_version = text("os_version", self.os_version)?;
+        let app_version = text("app_version", self.app_version)?;
+        let device_model = text("device_model", self.device_model)?;
+        let country = text("country", self.country)?;
+        let language = text("language", self.language)?;
+        let fields = PropertyFields {
+            platform: platform.as_deref(),
+            os_version: os_version.as_deref(),
+            app_version: app_version.as_deref(),
+            device_model: device_model.as_deref(),
+            country: country.as_deref(),
+            language: language.as_deref(),
+        };
+        let properties = Properties::new(&fields, attributes(self.attributes)?).map_err(refused)?;
+        let new = NewSession {
+            app,
+            session_id: &session_id,
+            started_at,
+            end,
+            user_id: user_id.as_deref(),
+            device_id: device_id.as_deref(),
+            properties,
+        };
+        Session::new(new, context.now).map_err(refused)
+    }
+}
+
+fn refused(error: impl std::error::Error) -> ItemError {
+    ItemError(error.to_string())
+}
+
+fn required(name: &str, what: &str) -> ItemError {
+    ItemError(format!("'{name}' is required: {what}"))
+}
+
+fn wrong(name: &str, received: &Scalar<'_>, what: &str) -> ItemError {
+    ItemError(format!("'{name}' must be {what}, received {received}"))
+}
+
+fn text<'a>(name: &str, value: Option<Scalar<'a>>) -> Result<Option<Cow<'a, str>>, ItemError> {
+    match value {
+        None | Some(Scalar::Null) => Ok(None),
+        Some(Scalar::Text(text)) => Ok(Some(text)),
+        Some(other) => Err(wrong(name, &other, "a string")),
+    }
+}
+
+fn app(value: Option<Scalar<'_>>, context: &Context<'_>) -> Result<AppId, ItemError> {
+    let Some(text) = text("app_id", value)? else {
+        return context
+            .default_app
+            .ok_or_else(|| required("app_id", "the id of an app of this workspace"));
+    };
+    text.parse()
+        .ok()
+        .filter(|id| context.workspace.app(*id).is_some())
+        .ok_or_else(|| {
+            wrong(
+                "app_id",
+                &Scalar::Text(text),
+                "the id of an app of this workspace",
+            )
+        })
+}
+
+fn instant(name: &str, value: Option<Scalar<'_>>) -> Result<Option<Millis>, ItemError> {
+    const WHAT: &str = "ISO 8601 with an offset such as 2018-06-28T23:59:59-05:00, or Unix seconds or milliseconds as a number";
+    match value {
+        None | Some(Scalar::Null) => Ok(None),
+        Some(Scalar::Text(text)) => match iso8601::read(&text) {
+            Some(Written::Instant(millis)) => Ok(Some(millis)),
+            _ => Err(wrong(name, &Scalar::Text(text), WHAT)),
+        },
+        Some(Scalar::Number(number)) => match unix_millis(&number) {
+            Some(millis) => Ok(Some(millis)),
+            None => Err(wrong(name, &Scalar::Number(number), WHAT)),
+        },
+        Some(other) => Err(wrong(name, &other, WHAT)),
+    }
+}
+
+/// Below this a number is seconds (the year 5138), from it on milliseconds (March 1973).
+const FIRST_MILLIS: f64 = 1e11;
+
+fn unix_millis(number: &serde_json::Number) -> Option<Millis> {
+    if let Some(integer) = number.as_i64() {
+        return if (integer as f64).abs() < FIRST_MILLIS {
+            integer.checked_mul(1000)
+        } else {
+            Some(integer)
+        };
+    }
+    let float = number.as_f64()?;
+    rounded(if float.abs() < FIRST_MILLIS {
+        float * 1000.0
+    } else {
+        float
+    })
+}
+
+/// To the nearest integer, where an `f64` can still tell integers apart.
+fn rounded(float: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (float.abs() < EXACT).then(|| float.round() as i64)
+}
+
+fn end(ended_at: Option<Scalar<'_>>, duration: Option<Scalar<'_>>) -> Result<Option<End>, ItemError> {
+    let ended_at = instant("ended_at", ended_at)?;
+    let duration = match duration {
+        None | Some(Scalar::Null) => None,
+        Some(Scalar::Number(number)) => {
+            let millis = number.as_f64().and_then(|seconds| rounded(seconds * 1000.0));
+            Some(millis.ok_or_else(|| wrong("duration", &Scalar::Number(number), "0 to 604800 seconds"))?)
+        }
+        Some(other) => return Err(wrong("duration", &other, "0 to 604800 seconds, as a number")),
+    };
+    match (ended_at, duration) {
+        (Some(_), Some(_)) => Err(ItemError("give either 'ended_at' or 'duration', not both".into())),
+        (Some(at), None) => Ok(Some(End::At(at))),
+        (None, Some(millis)) => Ok(Some(End::After(millis))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The value of `attributes`: entries, or what stands there instead.
+enum Attributes<'a> {
+    Entries {
+        kept: Vec<(Cow<'a, str>, Scalar<'a>)>,
+        count: usize,
+    },
+    Other(Scalar<'a>),
+}
+
+impl<'de> Deserialize<'de> for Attributes<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AttributesVisitor)
+    }
+}
+
+struct AttributesVisitor;
+
+impl<'de> Visitor<'de> for AttributesVisitor {
+    type Value = Attributes<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Attributes::Other(Scalar::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Attributes::Other(Scalar::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Attributes::Other(Scalar::Number(value.into())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Attributes::Other(Scalar::Number(value.into())))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
+        Err(E::invalid_type(serde::de::Unexpected::Float(value), &self))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Attributes::Other(Scalar::Text(Cow::Owned(value.to_owned()))))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        Ok(Attributes::Other(Scalar::Array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Vec::new();
+        let mut count = 0;
+        while let Some((Name(name), value)) = members.next_entry()? {
+            count += 1;
+            if count <= MAX_ATTRIBUTES {
+                kept.push((name, value));
+            }
+        }
+        Ok(Attributes::Entries { kept, count })
+    }
+}
+
+type Entry<'a> = (Cow<'a, str>, AttributeValue<'a>);
+
+fn attributes(value: Option<Attributes<'_>>) -> Result<Vec<Entry<'_>>, ItemError> {
+    let (kept, count) = match value {
+        None | Some(Attributes::Other(Scalar::Null)) => return Ok(Vec::new()),
+        Some(Attributes::Other(other)) => return Err(wrong("attributes", &other, "an object")),
+        Some(Attributes::Entries { kept, count }) => (kept, count),
+    };
+    if count > MAX_ATTRIBUTES {
+        return Err(ItemError(format!(
+            "'attributes' must have at most {MAX_ATTRIBUTES} entries, received {count}"
+        )));
+    }
+    kept.into_iter()
+        .filter_map(|(name, value)| {
+            let value = match value {
+                Scalar::Null => return None,
+                Scalar::Text(text) => AttributeValue::Text(text),
+                Scalar::Number(number) => AttributeValue::Number(number),
+                Scalar::Bool(flag) => AttributeValue::Bool(flag),
+                other => {
+                    let name = format!("attributes.{}", name.chars().take(64).collect::<String>());
+                    return Some(Err(wrong(&name, &other, "a string, a number or a boolean")));
+                }
+            };
+            Some(Ok((name, value)))
+        })
+        .collect()
+}

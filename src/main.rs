@@ -1,0 +1,27 @@
+//! Parses the command line, runs one command and turns its outcome into an exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use sessionmeter::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough: `sessionmeter key list | head -1`.
+        Err(error) if cli::output_was_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nobody left to tell if stderr is closed too.
+            let _ = writeln!(std::io::stderr(), "sessionmeter: {}", cli::one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(cli::run(cli))
+}

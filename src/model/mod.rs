@@ -1,0 +1,22 @@
+//! The nouns, valid by construction: a value of these types that exists may be stored.
+//!
+//! Nothing here does I/O or knows a store, a wire format or a calendar. Read [`session`] first: it is
+//! what every wire format ends in and what the recorder takes.
+
+mod app;
+mod id;
+mod key;
+mod name;
+mod properties;
+mod session;
+mod workspace;
+
+pub use app::{App, NewApp};
+pub use id::{AppId, IdError, KeyId, WorkspaceId};
+pub use key::{ApiKey, KeyHash, KeySecret, NewKey, Permission, PermissionError, Permissions};
+pub use name::{Name, NameError};
+pub use properties::{AttributeValue, MAX_ATTRIBUTES, Properties, PropertyError, PropertyFields};
+pub use session::{
+    End, MAX_DURATION_MILLIS, MAX_SESSION_ID_BYTES, Millis, NewSession, Session, SessionError,
+};
+pub use workspace::{DEFAULT_RATE_LIMIT, NewWorkspace, RateLimits, Workspace};

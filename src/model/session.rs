@@ -1,0 +1,265 @@
+//! A session: one period of use of an app, counted by its start. One that exists is valid.
+
+use super::{AppId, Properties};
+
+/// Unix milliseconds.
+pub type Millis = i64;
+
+/// The longest session: seven days.
+pub const MAX_DURATION_MILLIS: i64 = 604_800_000;
+/// Longest `session_id`.
+pub const MAX_SESSION_ID_BYTES: usize = 128;
+const MAX_USER_BYTES: usize = 256;
+const MILLIS_PER_DAY: i64 = 86_400_000;
+/// 2000-01-01T00:00:00Z. What claims to be older is a clock that was never set.
+const EARLIEST_START: Millis = 946_684_800_000;
+
+/// Why a session is refused. The message names the field, what was received and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// Empty or too long.
+    #[error("'session_id' must have 1 to {MAX_SESSION_ID_BYTES} bytes, received {0}")]
+    SessionIdLength(usize),
+    /// A control character.
+    #[error("'session_id' must have no control characters")]
+    SessionIdControl,
+    /// Before 2000.
+    #[error("'started_at' must not be before the year 2000")]
+    TooEarly,
+    /// Too far ahead of the server's clock.
+    #[error("'started_at' must not be more than 24 hours in the future")]
+    TooLate,
+    /// Empty or too long.
+    #[error("'{field}' must have 1 to {MAX_USER_BYTES} bytes, received {bytes}")]
+    UserLength {
+        /// `user_id` or `device_id`.
+        field: &'static str,
+        /// Its length.
+        bytes: usize,
+    },
+    /// The end is before the start.
+    #[error("'ended_at' must not be before 'started_at'")]
+    EndsBeforeStart,
+    /// Negative or longer than seven days.
+    #[error("'{0}' must end the session 0 to 604800 seconds after its start")]
+    Duration(&'static str),
+}
+
+/// How the end of a session was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// `ended_at`, Unix milliseconds.
+    At(Millis),
+    /// `duration`, milliseconds from the start.
+    After(i64),
+}
+
+/// What a wire format has read of a session, before it is checked.
+#[derive(Debug, Clone)]
+pub struct NewSession<'a> {
+    /// An app that exists; whoever reads the format has looked it up.
+    pub app: AppId,
+    /// As received.
+    pub session_id: &'a str,
+    /// Unix milliseconds.
+    pub started_at: Millis,
+    /// If it is known yet.
+    pub end: Option<End>,
+    /// As received.
+    pub user_id: Option<&'a str>,
+    /// As received.
+    pub device_id: Option<&'a str>,
+    /// Already checked.
+    pub properties: Properties,
+}
+
+/// One period of use of an app, identified by app, session id and the UTC date of its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    app: AppId,
+    session_id: Box<str>,
+    started_at: Millis,
+    duration: Option<u32>,
+    user_id: Option<Box<str>>,
+    device_id: Option<Box<str>>,
+    properties: Properties,
+}
+
+impl Session {
+    /// Checks what was read; `now` (Unix milliseconds) bounds the start.
+    ///
+    /// # Errors
+    /// The first field that breaks a rule.
+    pub fn new(new: NewSession<'_>, now: Millis) -> Result<Self, SessionError> {
+        if !(1..=MAX_SESSION_ID_BYTES).contains(&new.session_id.len()) {
+            return Err(SessionError::SessionIdLength(new.session_id.len()));
+        }
+        if new.session_id.chars().any(char::is_control) {
+            return Err(SessionError::SessionIdControl);
+        }
+        if new.started_at < EARLIEST_START {
+            return Err(SessionError::TooEarly);
+        }
+        if new.started_at > now.saturating_add(MILLIS_PER_DAY) {
+            return Err(SessionError::TooLate);
+        }
+        Ok(Self {
+            app: new.app,
+            session_id: new.session_id.into(),
+            started_at: new.started_at,
+            duration: new.end.map(|end| duration(new.started_at, end)).transpose()?,
+            user_id: identity("user_id", new.user_id)?,
+            device_id: identity("device_id", new.device_id)?,
+            properties: new.properties,
+        })
+    }
+
+    /// The app that was used.
+    pub fn app(&self) -> AppId {
+        self.app
+    }
+
+    /// 1 to 128 bytes, no control characters.
+    pub fn session_id(&self) -> &str {
+        &self.session_id
+    }
+
+    /// Unix milliseconds, from 2000 on.
+    pub fn started_at(&self) -> Millis {
+        self.started_at
+    }
+
+    /// Days from 1970-01-01 to the UTC date of the start.
+    pub fn utc_day(&self) -> i64 {
+        self.started_at.div_euclid(MILLIS_PER_DAY)
+    }
+
+    /// Milliseconds from the start of that day, less than 86,400,000.
+    pub fn millis_of_day(&self) -> i64 {
+        self.started_at.rem_euclid(MILLIS_PER_DAY)
+    }
+
+    /// Milliseconds from start to end, at most seven days; `None` while the end is unknown.
+    pub fn duration(&self) -> Option<u32> {
+        self.duration
+    }
+
+    /// Who, if known.
+    pub fn user_id(&self) -> Option<&str> {
+        self.user_id.as_deref()
+    }
+
+    /// On what, if known.
+    pub fn device_id(&self) -> Option<&str> {
+        self.device_id.as_deref()
+    }
+
+    /// Platform, versions, place and attributes.
+    pub fn properties(&self) -> &Properties {
+        &self.properties
+    }
+}
+
+fn duration(started_at: Millis, end: End) -> Result<u32, SessionError> {
+    let (millis, field) = match end {
+        End::At(ended_at) if ended_at < started_at => return Err(SessionError::EndsBeforeStart),
+        End::At(ended_at) => (ended_at.saturating_sub(started_at), "ended_at"),
+        End::After(millis) => (millis, "duration"),
+    };
+    match u32::try_from(millis) {
+        Ok(short) if millis <= MAX_DURATION_MILLIS => Ok(short),
+        _ => Err(SessionError::Duration(field)),
+    }
+}
+
+fn identity(field: &'static str, value: Option<&str>) -> Result<Option<Box<str>>, SessionError> {
+    match value {
+        Some(value) if !(1..=MAX_USER_BYTES).contains(&value.len()) => Err(SessionError::UserLength {
+            field,
+            bytes: value.len(),
+        }),
+        value => Ok(value.map(Into::into)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PropertyFields;
+
+    const NOW: Millis = 1_700_000_000_000;
+
+    fn new() -> NewSession<'static> {
+        NewSession {
+            app: "00dc3cf6-1763-5d5b-8264-db458aa346c3".parse().unwrap(),
+            session_id: "s",
+            started_at: NOW,
+            end: None,
+            user_id: None,
+            device_id: None,
+            properties: Properties::new(&PropertyFields::default(), vec![]).unwrap(),
+        }
+    }
+
+    fn refusal(change: impl FnOnce(&mut NewSession<'static>)) -> Option<SessionError> {
+        let mut session = new();
+        change(&mut session);
+        Session::new(session, NOW).err()
+    }
+
+    #[test]
+    fn each_limit_holds_to_the_last_value() {
+        assert_eq!(refusal(|_| ()), None);
+        assert_eq!(
+            refusal(|s| s.session_id = ""),
+            Some(SessionError::SessionIdLength(0))
+        );
+        assert_eq!(refusal(|s| s.session_id = "x".repeat(128).leak()), None);
+        assert_eq!(
+            refusal(|s| s.session_id = "x".repeat(129).leak()),
+            Some(SessionError::SessionIdLength(129))
+        );
+        assert_eq!(
+            refusal(|s| s.session_id = "a\0"),
+            Some(SessionError::SessionIdControl)
+        );
+        assert_eq!(refusal(|s| s.started_at = EARLIEST_START), None);
+        assert_eq!(
+            refusal(|s| s.started_at = EARLIEST_START - 1),
+            Some(SessionError::TooEarly)
+        );
+        assert_eq!(refusal(|s| s.started_at = NOW + MILLIS_PER_DAY), None);
+        assert_eq!(
+            refusal(|s| s.started_at = NOW + MILLIS_PER_DAY + 1),
+            Some(SessionError::TooLate)
+        );
+        assert_eq!(refusal(|s| s.end = Some(End::At(NOW))), None);
+        assert_eq!(
+            refusal(|s| s.end = Some(End::At(NOW - 1))),
+            Some(SessionError::EndsBeforeStart)
+        );
+        assert_eq!(refusal(|s| s.end = Some(End::After(MAX_DURATION_MILLIS))), None);
+        assert_eq!(
+            refusal(|s| s.end = Some(End::After(MAX_DURATION_MILLIS + 1))),
+            Some(SessionError::Duration("duration"))
+        );
+        assert_eq!(
+            refusal(|s| s.end = Some(End::At(i64::MAX))),
+            Some(SessionError::Duration("ended_at"))
+        );
+        assert_eq!(
+            refusal(|s| s.user_id = Some("")),
+            Some(SessionError::UserLength {
+                field: "user_id",
+                bytes: 0
+            })
+        );
+        assert_eq!(
+            refusal(|s| s.device_id = Some("x".repeat(257).leak())),
+            Some(SessionError::UserLength {
+                field: "device_id",
+                bytes: 257
+            })
+        );
+    }
+}

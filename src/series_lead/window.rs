@@ -1,0 +1,178 @@
+//! A window: the units that a request asks for.
+
+use std::fmt;
+
+use super::civil::{DAY, date_from_days};
+use super::ending_at::EndingAt;
+use super::quantised::{QUARTER, Stretches};
+use super::{Length, Unit, Zone};
+
+const HOUR: i64 = 3600;
+/// More than any day is longer, or any wall-clock time is off, by changes of the offset.
+const MARGIN: i64 = 4 * DAY;
+
+/// Whole units of a time zone, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    unit: Unit,
+    edges: Vec<i64>,
+    labels: Vec<Label>,
+}
+
+impl Window {
+    /// The `length` units that end with the one that contains `last`, or `now` (Unix milliseconds).
+    pub fn new(zone: &Zone, unit: Unit, length: Length, last: Option<&EndingAt>, now: i64) -> Self {
+        let last = last.copied().unwrap_or(EndingAt::from_unix_millis(now));
+        let span = match unit {
+            Unit::Day => (length.get() as i64) * DAY,
+            Unit::Hour => (length.get() as i64) * HOUR,
+        };
+        let around = last.approximate_second();
+        let stretches = Stretches::new(zone, around - span - MARGIN, around + MARGIN);
+        match unit {
+            Unit::Day => days(&stretches, length, last),
+            Unit::Hour => hours(&stretches, length, last),
+        }
+    }
+
+    /// Where the units begin, and where the last one ends: one more than there are units. Unix seconds,
+    /// ascending, multiples of 900.
+    pub fn edges(&self) -> &[i64] {
+        &self.edges
+    }
+
+    /// What the units are called, in the order of the edges.
+    pub fn labels(&self) -> impl ExactSizeIterator<Item = Label> + '_ {
+        self.labels.iter().copied()
+    }
+
+    /// What the units are.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// From units that were collected backwards.
+    fn from_backwards(unit: Unit, end: i64, mut starts: Vec<(i64, Label)>) -> Self {
+        starts.reverse();
+        let labels = starts.iter().map(|(_, label)| *label).collect();
+        let edges = starts.into_iter().map(|(start, _)| start).chain([end]).collect();
+        Self { unit, edges, labels }
+    }
+}
+
+fn days(stretches: &Stretches, length: Length, last: EndingAt) -> Window {
+    let mut day = day_of(stretches, last.first_second(stretches));
+    let end = next_day(stretches, day);
+    let mut starts = Vec::with_capacity(length.get());
+    // A zone skips one date at most; the bound only makes sure that this ends.
+    for _ in 0..length.get() + 8 {
+        if starts.len() == length.get() {
+            break;
+        }
+        if let Some(start) = stretches.first_instant_of(day) {
+            starts.push((start, Label::Day(day)));
+        }
+        day -= 1;
+    }
+    Window::from_backwards(Unit::Day, end, starts)
+}
+
+/// The day that contains an instant: the latest date that has begun. Usually the date that clocks show, but where
+/// they were put back over midnight, the new day has begun already.
+fn day_of(stretches: &Stretches, second: i64) -> i64 {
+    let mut day = (second + stretches.at(second).offset).div_euclid(DAY);
+    while stretches
+        .first_instant_of(day + 1)
+        .is_some_and(|start| start <= second)
+    {
+        day += 1;
+    }
+    day
+}
+
+/// The first instant of the next date that exists.
+fn next_day(stretches: &Stretches, day: i64) -> i64 {
+    (1..=3)
+        .find_map(|ahead| stretches.first_instant_of(day + ahead))
+        .unwrap_or((day + 1) * DAY)
+}
+
+fn hours(stretches: &Stretches, length: Length, last: EndingAt) -> Window {
+    let second = match last {
+        // Of a date alone, the last hour.
+        EndingAt::Date(day) if stretches.first_instant_of(day).is_some() => {
+            next_day(stretches, day) - QUARTER
+        }
+        _ => last.first_second(stretches),
+    };
+    let (mut start, mut label) = hour_of(stretches, second);
+    let stretch = stretches.at(second);
+    let hour_end = (start + stretch.offset).div_euclid(HOUR) * HOUR + HOUR - stretch.offset;
+    let end = hour_end.min(stretch.end);
+    let mut starts = Vec::with_capacity(length.get());
+    loop {
+        starts.push((start, label));
+        if starts.len() == length.get() {
+            return Window::from_backwards(Unit::Hour, end, starts);
+        }
+        (start, label) = hour_of(stretches, start - QUARTER);
+    }
+}
+
+/// The first instant of the hour that contains an instant.
+fn hour_of(stretches: &Stretches, second: i64) -> (i64, Label) {
+    let stretch = stretches.at(second);
+    let hour = (second + stretch.offset).div_euclid(HOUR) * HOUR - stretch.offset;
+    let start = hour.max(stretch.start);
+    let label = Label::Hour {
+        local: start + stretch.offset,
+        offset: stretch.offset,
+    };
+    (start, label)
+}
+
+/// What a unit is called; its `Display` is the answer's `time`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Label {
+    /// Days since 1970-01-01: `2018-06-28`.
+    Day(i64),
+    /// The first instant, RFC 3339: `2018-06-28T23:00:00-04:00`, for UTC `+00:00`.
+    Hour {
+        /// Seconds since 1970-01-01T00:00 on local clocks.
+        local: i64,
+        /// Seconds east of UTC.
+        offset: i64,
+    },
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Day(day) => write_date(f, day),
+            Self::Hour { local, offset } => {
+                write_date(f, local.div_euclid(DAY))?;
+                let second = local.rem_euclid(DAY);
+                let sign = if offset < 0 { '-' } else { '+' };
+                let minutes = offset.abs() / 60;
+                write!(
+                    f,
+                    "T{:02}:{:02}:{:02}{sign}{:02}:{:02}",
+                    second / HOUR,
+                    second / 60 % 60,
+                    second % 60,
+                    minutes / 60,
+                    minutes % 60
+                )
+            }
+        }
+    }
+}
+
+fn write_date(f: &mut fmt::Formatter<'_>, day: i64) -> fmt::Result {
+    let date = date_from_days(day);
+    write!(f, "{:04}-{:02}-{:02}", date.year, date.month, date.day)
+}
+
+#[cfg(test)]
+#[path = "window_tests.rs"]
+mod tests;

@@ -1,0 +1,117 @@
+//! What a store promises, in the words of the contract; engines live in rooms of their own.
+//!
+//! A store counts between instants and knows no calendar: a request becomes a list of edges (Unix seconds,
+//! multiples of 900, ascending), the store returns one number for each gap between two edges. What is derived
+//! (counters) can be recounted from the sessions, and [`Store::verify`] does exactly that.
+
+mod catalog;
+mod error;
+pub mod sqlite;
+mod verification;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use catalog::{Catalog, WorkspaceEntry};
+pub use error::StoreError;
+pub use verification::{Mismatch, Verification};
+
+use crate::model::{
+    App, AppId, KeyId, Millis, NewApp, NewKey, NewWorkspace, Session, Workspace, WorkspaceId,
+};
+
+/// Whose sessions are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All apps of a workspace.
+    Workspace(WorkspaceId),
+    /// One app.
+    App(AppId),
+}
+
+/// What became of one delivered session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is counted now.
+    New,
+    /// It had been recorded before; a later end was taken over.
+    Duplicate,
+}
+
+/// How large the store is.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// Bytes on disk, journals included.
+    pub bytes: u64,
+}
+
+/// Changes to a workspace's limits; `None` leaves one as it is, 0 lifts it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RateLimitChange {
+    /// Export endpoints, requests per clock hour.
+    pub export: Option<u64>,
+    /// Recording endpoints, requests per clock hour.
+    pub recording: Option<u64>,
+}
+
+/// A place for workspaces, apps, keys and sessions.
+///
+/// Any number of processes may use the same store. What one of them changed, the others see within one second.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Workspaces with their apps and keys, as of at most a second ago; own changes at once.
+    fn catalog(&self) -> Arc<Catalog>;
+
+    /// Adds a workspace.
+    async fn create_workspace(&self, new: NewWorkspace) -> Result<Workspace, StoreError>;
+
+    /// From now on, series of this workspace count days and hours of `time_zone` (an IANA name).
+    async fn set_time_zone(&self, workspace: WorkspaceId, time_zone: String) -> Result<(), StoreError>;
+
+    /// Changes a workspace's budgets.
+    async fn set_rate_limits(
+        &self,
+        workspace: WorkspaceId,
+        change: RateLimitChange,
+    ) -> Result<(), StoreError>;
+
+    /// Adds an app.
+    async fn create_app(&self, workspace: WorkspaceId, new: NewApp) -> Result<App, StoreError>;
+
+    /// Adds a key.
+    async fn create_key(&self, workspace: WorkspaceId, new: NewKey) -> Result<(), StoreError>;
+
+    /// The key never authenticates again. Revoking twice is no error.
+    async fn revoke_key(&self, key: KeyId) -> Result<(), StoreError>;
+
+    /// Notes when keys were last used; an older time than the noted one changes nothing.
+    async fn note_key_use(&self, uses: Vec<(KeyId, Millis)>) -> Result<(), StoreError>;
+
+    /// Records sessions as one unit: when this returns, all of them survive a power cut and are in every
+    /// count that starts from now on; on an error none of them is recorded.
+    ///
+    /// The outcomes stand in the order of the sessions. A session that stands in the batch twice is
+    /// recorded once, with the values that stand first.
+    async fn record(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError>;
+
+    /// The number of sessions that started between each two neighbouring edges (start included, end not).
+    /// Fewer than two edges give no number.
+    async fn count(&self, scope: Scope, edges: &[i64]) -> Result<Vec<u64>, StoreError>;
+
+    /// Whether the store can be read right now.
+    async fn ready(&self) -> Result<(), StoreError>;
+
+    /// How large it is.
+    async fn usage(&self) -> Result<Usage, StoreError>;
+
+    /// Recounts everything derived from the recorded sessions and compares; changes nothing.
+    async fn verify(&self) -> Result<Verification, StoreError>;
+
+    /// Writes a consistent copy into one file while the store goes on; `file` must not exist.
+    async fn backup(&self, file: &Path) -> Result<(), StoreError>;
+
+    /// Writes out what is buffered and releases the store. Later calls fail.
+    async fn close(&self);
+}

@@ -1,0 +1,103 @@
+//! Online backup into one file, and restore from it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::{FILE, Role, connection, create_directory, lock, schema};
+use crate::store::StoreError;
+
+/// Copies one consistent state. The file appears under its name only when it is complete and on disk.
+pub(super) fn backup(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    if file.exists() {
+        return Err(StoreError::Conflict(format!(
+            "{} exists already; name a new file",
+            file.display()
+        )));
+    }
+    let partial = partial_name(file);
+    let path = partial
+        .to_str()
+        .ok_or_else(|| StoreError::Conflict("the backup's path must be valid UTF-8".into()))?;
+    let result = connection
+        .execute("VACUUM INTO ?1", [path])
+        .map_err(StoreError::from)
+        .and_then(|_| finish(&partial, file));
+    if result.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    result
+}
+
+/// Makes an empty or new directory the store that `file` holds a backup of.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the directory has a store with anything in it, [`StoreError::Unusable`] if the
+/// file is no intact backup; then nothing was changed.
+pub fn restore(file: &Path, directory: &Path) -> Result<(), StoreError> {
+    check_backup(file)?;
+    create_directory(directory)?;
+    let (_lock, _) = lock(directory, Role::Server)?;
+    let target = directory.join(FILE);
+    if target.exists() {
+        return Err(StoreError::Conflict(format!(
+            "{} has a store already; restore into an empty directory, chosen with --data",
+            directory.display()
+        )));
+    }
+    let partial = partial_name(&target);
+    let result = std::fs::copy(file, &partial)
+        .map_err(|error| StoreError::Unavailable(format!("can't copy {}: {error}", file.display())))
+        .and_then(|_| finish(&partial, &target));
+    if result.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    result
+}
+
+fn check_backup(file: &Path) -> Result<(), StoreError> {
+    if !file.is_file() {
+        return Err(StoreError::NotFound(format!(
+            "there is no file {}",
+            file.display()
+        )));
+    }
+    let connection = connection::open_reader(file)?;
+    if schema::check(&connection, file)? == 0 {
+        return Err(StoreError::Unusable(format!(
+            "{} is empty, not a backup",
+            file.display()
+        )));
+    }
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    match verdict.as_str() {
+        "ok" => Ok(()),
+        damage => Err(StoreError::Unusable(format!(
+            "{} is damaged: {damage}",
+            file.display()
+        ))),
+    }
+}
+
+fn partial_name(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
+}
+
+/// Syncs the file, gives it its name without replacing anything, and syncs the directory that now names it.
+fn finish(partial: &Path, file: &Path) -> Result<(), StoreError> {
+    let steps = || -> io::Result<()> {
+        OpenOptions::new().write(true).open(partial)?.sync_all()?;
+        std::fs::hard_link(partial, file)?;
+        std::fs::remove_file(partial)?;
+        let directory = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        File::open(directory)?.sync_all()
+    };
+    steps().map_err(|error| StoreError::Unavailable(format!("can't write {}: {error}", file.display())))
+}

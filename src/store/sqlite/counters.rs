@@ -1,0 +1,215 @@
+//! Quarter-hour counters in memory: what makes an answer a sum over an array.
+//!
+//! A series is loaded on first use. Each transaction that changes counters has a number (`meta.commit_seq`);
+//! a series knows the number up to which it is complete. So the writer adds a commit to exactly those series
+//! that don't have it yet, and a commit by another process, which only shows as a gap in the numbers, makes
+//! a series be loaded anew instead of being wrong.
+
+use std::collections::{BTreeMap, HashMap};
+
+use parking_lot::RwLock;
+
+/// Seconds of a quarter hour.
+pub(super) const QUARTER: i64 = 900;
+
+/// Quarter hours in a chunk: about a month, 11 KiB.
+const CHUNK: i64 = 2880;
+
+/// Which series: by ordinals of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum SeriesKey {
+    /// All apps of a workspace.
+    Workspace(i64),
+    /// One app.
+    App(i64),
+}
+
+/// Sessions by quarter hour.
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    chunks: BTreeMap<i64, Box<[u32]>>,
+}
+
+impl Series {
+    /// Adds `sessions` to a quarter hour (Unix seconds / 900).
+    pub(super) fn add(&mut self, quarter: i64, sessions: u32) {
+        let chunk = self
+            .chunks
+            .entry(quarter.div_euclid(CHUNK))
+            .or_insert_with(|| vec![0; usize::try_from(CHUNK).unwrap_or_default()].into());
+        if let Some(counter) = usize::try_from(quarter.rem_euclid(CHUNK))
+            .ok()
+            .and_then(|at| chunk.get_mut(at))
+        {
+            *counter = counter.saturating_add(sessions);
+        }
+    }
+
+    /// The sum between each two neighbouring edges (Unix seconds, ascending).
+    pub(super) fn count(&self, edges: &[i64]) -> Vec<u64> {
+        edges
+            .windows(2)
+            .map(|pair| match pair {
+                [from, to] => self.sum(from.div_euclid(QUARTER), to.div_euclid(QUARTER)),
+                _ => 0,
+            })
+            .collect()
+    }
+
+    fn sum(&self, from: i64, to: i64) -> u64 {
+        if from >= to {
+            return 0;
+        }
+        let chunks = from.div_euclid(CHUNK)..=(to - 1).div_euclid(CHUNK);
+        let part = |number: i64, quarter: i64| {
+            usize::try_from((quarter - number * CHUNK).clamp(0, CHUNK)).unwrap_or_default()
+        };
+        self.chunks
+            .range(chunks)
+            .filter_map(|(number, chunk)| chunk.get(part(*number, from)..part(*number, to)))
+            .map(|counters| counters.iter().map(|sessions| u64::from(*sessions)).sum::<u64>())
+            .sum()
+    }
+}
+
+/// What one transaction adds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Delta {
+    /// Ordinal of the app's workspace.
+    pub(super) workspace: i64,
+    /// Ordinal of the app.
+    pub(super) app: i64,
+    /// Unix seconds / 900.
+    pub(super) quarter: i64,
+    /// New sessions.
+    pub(super) sessions: u32,
+}
+
+#[derive(Debug, Default)]
+struct Loaded {
+    /// The newest commit this process knows of.
+    seq: i64,
+    /// Each with the number of the last commit it contains.
+    series: HashMap<SeriesKey, (i64, Series)>,
+}
+
+/// All series that are in memory.
+#[derive(Debug, Default)]
+pub(super) struct Counters(RwLock<Loaded>);
+
+impl Counters {
+    /// Counts from memory; `None` if the series isn't loaded.
+    pub(super) fn count(&self, key: SeriesKey, edges: &[i64]) -> Option<Vec<u64>> {
+        self.0
+            .read()
+            .series
+            .get(&key)
+            .map(|(_, series)| series.count(edges))
+    }
+
+    /// Keeps a series that was read from a state that contains commits up to `seq`, unless newer commits
+    /// have been made since.
+    pub(super) fn keep(&self, key: SeriesKey, seq: i64, series: Series) {
+        let mut loaded = self.0.write();
+        if seq >= loaded.seq {
+            loaded.series.insert(key, (seq, series));
+        }
+    }
+
+    /// Takes over commit `seq` of this process's writer.
+    pub(super) fn apply(&self, seq: i64, deltas: &[Delta]) {
+        let mut loaded = self.0.write();
+        loaded.seq = loaded.seq.max(seq);
+        loaded.series.retain(|_, (has, _)| *has >= seq - 1);
+        for delta in deltas {
+            for key in [SeriesKey::App(delta.app), SeriesKey::Workspace(delta.workspace)] {
+                if let Some((has, series)) = loaded.series.get_mut(&key)
+                    && *has < seq
+                {
+                    series.add(delta.quarter, delta.sessions);
+                }
+            }
+        }
+        for (has, _) in loaded.series.values_mut() {
+            *has = (*has).max(seq);
+        }
+    }
+
+    /// The store has commits up to `seq`: series without them are loaded anew on their next use.
+    pub(super) fn expire(&self, seq: i64) {
+        if self.0.read().seq >= seq {
+            return;
+        }
+        let mut loaded = self.0.write();
+        loaded.seq = loaded.seq.max(seq);
+        loaded.series.retain(|_, (has, _)| *has >= seq);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const APP: SeriesKey = SeriesKey::App(7);
+
+    fn delta(quarter: i64, sessions: u32) -> Delta {
+        Delta {
+            workspace: 1,
+            app: 7,
+            quarter,
+            sessions,
+        }
+    }
+
+    #[test]
+    fn a_commit_is_added_once_whether_or_not_the_loaded_state_had_it() {
+        let counters = Counters::default();
+        counters.apply(1, &[delta(0, 1)]);
+        let mut with_first = Series::default();
+        with_first.add(0, 1);
+        counters.keep(APP, 1, with_first);
+        counters.apply(2, &[delta(0, 1)]);
+        assert_eq!(counters.count(APP, &[0, 900]), Some(vec![2]));
+
+        let mut with_third = Series::default();
+        with_third.add(0, 3);
+        counters.keep(APP, 3, with_third);
+        counters.apply(3, &[delta(0, 1)]);
+        assert_eq!(counters.count(APP, &[0, 900]), Some(vec![3]));
+    }
+
+    #[test]
+    fn a_commit_of_another_process_makes_a_series_be_loaded_anew() {
+        let counters = Counters::default();
+        counters.keep(APP, 0, Series::default());
+        counters.apply(2, &[delta(0, 1)]);
+        assert_eq!(counters.count(APP, &[0, 900]), None);
+        counters.keep(APP, 1, Series::default());
+        assert_eq!(counters.count(APP, &[0, 900]), None, "read before commit 2");
+        counters.keep(APP, 2, Series::default());
+        counters.expire(3);
+        assert_eq!(counters.count(APP, &[0, 900]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_those_of_a_plain_list(
+            adds in prop::collection::vec((-9_000_i64..9_000, 1_u32..5), 0..50),
+            mut edges in prop::collection::vec(-9_500_i64..9_500, 0..10),
+        ) {
+            edges.sort_unstable();
+            let mut series = Series::default();
+            for (quarter, sessions) in &adds {
+                series.add(*quarter, *sessions);
+            }
+            let seconds: Vec<i64> = edges.iter().map(|edge| edge * QUARTER).collect();
+            let naive: Vec<u64> = edges
+                .windows(2)
+                .map(|pair| adds.iter().filter(|(at, _)| (pair[0]..pair[1]).contains(at)).map(|(_, n)| u64::from(*n)).sum())
+                .collect();
+            prop_assert_eq!(series.count(&seconds), naive);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The embedded store: one SQLite file in a directory.
+//!
+//! [`writer`] records and changes, on a thread of its own; readers use connections of their own and never wait
+//! for it; [`counters`] answers from memory; [`watch`] notices what other processes changed.
+
+mod backup;
+mod catalog;
+mod connection;
+mod counters;
+mod interning;
+mod readers;
+mod schema;
+mod verify;
+mod watch;
+mod writer;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use self::catalog::Snapshot;
+use self::counters::{Counters, Series, SeriesKey};
+use self::readers::Readers;
+use self::watch::Watch;
+use self::writer::Writer;
+use super::{Catalog, RateLimitChange, Recorded, Scope, Store, StoreError, Usage, Verification};
+use crate::model::{App, KeyId, Millis, NewApp, NewKey, NewWorkspace, Session, Workspace, WorkspaceId};
+
+pub use self::backup::restore;
+
+/// The database's name in the store's directory.
+const FILE: &str = "sessions.sqlite";
+/// Held by the process that serves the store.
+const LOCK: &str = "serve.lock";
+/// Jobs that may wait for the writer; callers queue in front of it.
+const JOBS: usize = 16;
+
+/// What the process is going to do with the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Serve it: one process at a time.
+    Server,
+    /// Run a command, also beside a server. A directory without a store is made one.
+    Command,
+    /// Run a command that needs an existing store.
+    Existing,
+}
+
+type Job = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// The embedded store, open. Owned by whoever opened it; [`Store::close`] ends its threads.
+pub struct SqliteStore {
+    file: PathBuf,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    counters: Arc<Counters>,
+    readers: Arc<Readers>,
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    threads: Mutex<Option<(JoinHandle<()>, Watch)>>,
+    /// Held, not read: dropping it lets another server start.
+    _lock: Option<File>,
+}
+
+impl SqliteStore {
+    /// Opens the store in `directory`, creating or migrating it where needed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if another server has it, [`StoreError::NotFound`] if there is none and the
+    /// role needs one, [`StoreError::Unusable`] if the file is not ours or too new.
+    pub fn open(directory: &Path, role: Role) -> Result<Self, StoreError> {
+        let file = directory.join(FILE);
+        if role == Role::Existing && !file.exists() {
+            return Err(StoreError::NotFound(format!(
+                "there is no store in {}; 'sessionmeter serve' makes one, --data names another directory",
+                directory.display()
+            )));
+        }
+        create_directory(directory)?;
+        let (lock, served) = lock(directory, role)?;
+        let mut connection = connection::open_writer(&file)?;
+        schema::prepare(&mut connection, &file, now())?;
+        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::load(&connection)?));
+        let counters = Arc::new(Counters::default());
+        let readers = Arc::new(Readers::new(file.clone()));
+        let watch = Watch::start(readers.clone(), snapshot.clone(), counters.clone());
+        let (jobs, queue) = mpsc::channel(JOBS);
+        let writer = Writer::new(connection, snapshot.clone(), counters.clone(), served);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || run(writer, queue))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self {
+            file,
+            snapshot,
+            counters,
+            readers,
+            jobs: Mutex::new(Some(jobs)),
+            threads: Mutex::new(Some((thread, watch))),
+            _lock: lock,
+        })
+    }
+
+    async fn on_writer<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let closed = || StoreError::Unavailable("the store is closed".into());
+        let (done, result) = oneshot::channel();
+        let jobs = self.jobs.lock().clone().ok_or_else(closed)?;
+        let job: Job = Box::new(move |writer| {
+            // The caller may be gone; what it asked for is done all the same.
+            let _ = done.send(job(writer));
+        });
+        jobs.send(job).await.map_err(|_| closed())?;
+        drop(jobs);
+        result.await.map_err(|_| closed())?
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.on_writer(move |writer| writer.change_catalog(change)).await
+    }
+
+    async fn on_reader<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let readers = self.readers.clone();
+        tokio::task::spawn_blocking(move || readers.with(read))
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+
+    fn series_key(&self, scope: Scope) -> Result<SeriesKey, StoreError> {
+        let snapshot = self.snapshot.load();
+        match scope {
+            Scope::Workspace(id) => match snapshot.workspaces.get(&id) {
+                Some(ordinal) => Ok(SeriesKey::Workspace(*ordinal)),
+                None => Err(StoreError::NotFound(format!("unknown workspace {id}"))),
+            },
+            Scope::App(id) => match snapshot.apps.get(&id) {
+                Some((ordinal, _)) => Ok(SeriesKey::App(*ordinal)),
+                None => Err(StoreError::NotFound(format!("unknown app {id}"))),
+            },
+        }
+    }
+}
+
+fn create_directory(directory: &Path) -> Result<(), StoreError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    // User ids are in there: nobody else's business.
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(directory)
+        .map_err(|error| StoreError::Unavailable(format!("can't create {}: {error}", directory.display())))
+}
+
+/// The lock, for a server; and whether another process serves the store.
+fn lock(directory: &Path, role: Role) -> Result<(Option<File>, bool), StoreError> {
+    let path = directory.join(LOCK);
+    let failed =
+        |error: std::io::Error| StoreError::Unavailable(format!("can't lock {}: {error}", path.display()));
+    let file = File::create(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) if role == Role::Server => Ok((Some(file), false)),
+        Ok(()) => Ok((None, false)),
+        Err(TryLockError::WouldBlock) if role == Role::Server => Err(StoreError::Unavailable(format!(
+            "another sessionmeter server uses {}; stop it first, or choose another directory with --data",
+            directory.display()
+        ))),
+        Err(TryLockError::WouldBlock) => Ok((None, true)),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn run(mut writer: Writer, mut queue: mpsc::Receiver<Job>) {
+    while let Some(job) = queue.blocking_recv() {
+        job(&mut writer);
+    }
+    // Leaves one file without a journal behind, where no other process has it open.
+    let _ = writer.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+fn now() -> Millis {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn catalog(&self) -> Arc<Catalog> {
+        self.snapshot.load().catalog.clone()
+    }
+
+    async fn create_workspace(&self, new: NewWorkspace) -> Result<Workspace, StoreError> {
+        self.change(move |transaction| catalog::create_workspace(transaction, &new, now()))
+            .await
+    }
+
+    async fn set_time_zone(&self, workspace: WorkspaceId, time_zone: String) -> Result<(), StoreError> {
+        self.change(move |transaction| catalog::set_time_zone(transaction, workspace, &time_zone))
+            .await
+    }
+
+    async fn set_rate_limits(
+        &self,
+        workspace: WorkspaceId,
+        change: RateLimitChange,
+    ) -> Result<(), StoreError> {
+        self.change(move |transaction| catalog::set_rate_limits(transaction, workspace, change))
+            .await
+    }
+
+    async fn create_app(&self, workspace: WorkspaceId, new: NewApp) -> Result<App, StoreError> {
+        self.change(move |transaction| {
+            catalog::create_app(transaction, workspace, &new, now())?;
+            Ok(new)
+        })
+        .await
+    }
+
+    async fn create_key(&self, workspace: WorkspaceId, new: NewKey) -> Result<(), StoreError> {
+        self.change(move |transaction| catalog::create_key(transaction, workspace, &new, now()))
+            .await
+    }
+
+    async fn revoke_key(&self, key: KeyId) -> Result<(), StoreError> {
+        self.change(move |transaction| catalog::revoke_key(transaction, key, now()))
+            .await
+    }
+
+    async fn note_key_use(&self, uses: Vec<(KeyId, Millis)>) -> Result<(), StoreError> {
+        self.change(move |transaction| catalog::note_key_use(transaction, &uses))
+            .await
+    }
+
+    async fn record(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError> {
+        self.on_writer(move |writer| writer.record(&sessions)).await
+    }
+
+    async fn count(&self, scope: Scope, edges: &[i64]) -> Result<Vec<u64>, StoreError> {
+        let key = self.series_key(scope)?;
+        if let Some(counts) = self.counters.count(key, edges) {
+            return Ok(counts);
+        }
+        let (seq, series) = self
+            .on_reader(move |connection| load_series(connection, key))
+            .await?;
+        let counts = series.count(edges);
+        self.counters.keep(key, seq, series);
+        Ok(counts)
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.on_reader(|connection| {
+            connection.query_row("SELECT commit_seq FROM meta", [], |_| Ok(()))?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn usage(&self) -> Result<Usage, StoreError> {
+        let bytes = ["", "-wal", "-shm"]
+            .iter()
+            .filter_map(|suffix| {
+                let mut name = self.file.clone().into_os_string();
+                name.push(suffix);
+                std::fs::metadata(PathBuf::from(name)).ok()
+            })
+            .map(|metadata| metadata.len())
+            .sum();
+        Ok(Usage { bytes })
+    }
+
+    async fn verify(&self) -> Result<Verification, StoreError> {
+        self.on_reader(verify::verify).await
+    }
+
+    async fn backup(&self, file: &Path) -> Result<(), StoreError> {
+        let file = file.to_owned();
+        self.on_reader(move |connection| backup::backup(connection, &file))
+            .await
+    }
+
+    async fn close(&self) {
+        self.jobs.lock().take();
+        let threads = self.threads.lock().take();
+        if let Some((writer, watch)) = threads {
+            let ended = tokio::task::spawn_blocking(move || {
+                watch.stop();
+                writer.join().is_ok()
+            });
+            if !ended.await.unwrap_or(false) {
+                tracing::error!("the store's writer did not end cleanly");
+            }
+        }
+    }
+}
+
+fn load_series(connection: &rusqlite::Connection, key: SeriesKey) -> Result<(i64, Series), StoreError> {
+    let transaction = connection.unchecked_transaction()?;
+    let seq = transaction.query_row("SELECT commit_seq FROM meta", [], |row| row.get(0))?;
+    let (sql, ordinal) = match key {
+        SeriesKey::App(ordinal) => (include_str!("sql/load_app_counters.sql"), ordinal),
+        SeriesKey::Workspace(ordinal) => (include_str!("sql/load_workspace_counters.sql"), ordinal),
+    };
+    let mut statement = transaction.prepare_cached(sql)?;
+    let mut rows = statement.query([ordinal])?;
+    let mut series = Series::default();
+    while let Some(row) = rows.next()? {
+        let sessions: i64 = row.get(1)?;
+        series.add(row.get(0)?, u32::try_from(sessions).unwrap_or(u32::MAX));
+    }
+    Ok((seq, series))
+}

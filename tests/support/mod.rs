@@ -1,0 +1,218 @@
+//! The real binary, started on free ports, and a client for it.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A server over a store; killed when dropped.
+pub struct Server {
+    child: Child,
+    client: Client,
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+    /// Of the second listener.
+    pub ops: String,
+    /// The store's directory.
+    pub data: PathBuf,
+    /// All permissions, in the workspace `default`.
+    pub key: String,
+    /// The app `default`.
+    pub app: String,
+    /// The workspace `default`.
+    pub workspace: String,
+    _temporary: Option<TempDir>,
+}
+
+/// A finished answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub fn message(&self) -> String {
+        self.json()["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text: response.text().unwrap(),
+        }
+    }
+}
+
+impl Server {
+    /// Over an empty store in a temporary directory.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with more arguments for `serve`.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let temporary = TempDir::new().unwrap();
+        let mut server = Self::start_on(&temporary.path().join("store"), arguments);
+        server._temporary = Some(temporary);
+        server
+    }
+
+    /// Over a store that may have been there before; then `key`, `app` and `workspace` are empty.
+    pub fn start_on(data: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(binary())
+            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(data)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let announced: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+            let mut errors = String::new();
+            stderr.read_to_string(&mut errors).unwrap();
+            panic!("the server did not start: {line}{errors}")
+        });
+        // The log must be read, or the server would wait when the pipe is full.
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        let text = |name: &str| announced[name].as_str().unwrap_or_default().to_owned();
+        Self {
+            child,
+            client: Client::builder().no_proxy().build().unwrap(),
+            url: format!("http://{}", text("listen")),
+            ops: format!("http://{}", text("ops_listen")),
+            data: data.to_owned(),
+            key: text("key"),
+            app: text("app_id"),
+            workspace: text("workspace_id"),
+            _temporary: None,
+        }
+    }
+
+    /// `127.0.0.1:PORT`
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// A GET with the server's key.
+    pub fn get(&self, path: &str) -> Answer {
+        self.get_as(path, &self.key)
+    }
+
+    pub fn get_as(&self, path: &str, key: &str) -> Answer {
+        send(self.client.get(format!("{}{path}", self.url)).bearer_auth(key))
+    }
+
+    /// The counts of a series.
+    pub fn counts(&self, query: &str) -> Vec<u64> {
+        let answer = self.get(&format!("/sessions/data_series?{query}"));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let body = answer.json();
+        body["data"].as_array().unwrap().iter().map(|point| point["sessions"].as_u64().unwrap()).collect()
+    }
+
+    /// Records one JSON body with the server's key.
+    pub fn track(&self, body: &Value) -> Answer {
+        send(self.client.post(format!("{}/sessions/track", self.url)).bearer_auth(&self.key).json(body))
+    }
+
+    /// Records sessions and expects success.
+    pub fn record(&self, sessions: &[Value]) -> Answer {
+        let answer = self.track(&json!({ "sessions": sessions }));
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer
+    }
+
+    /// A session of the app `default`.
+    pub fn session(&self, session_id: &str, started_at: impl Into<Value>) -> Value {
+        json!({ "app_id": self.app, "session_id": session_id, "started_at": started_at.into() })
+    }
+
+    /// Runs a command on the same store and expects success; its JSON.
+    pub fn command(&self, arguments: &[&str]) -> Value {
+        command(&self.data, arguments)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        terminate(self.child.id());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends SIGTERM.
+pub fn terminate(id: u32) {
+    let status = Command::new("kill").arg(id.to_string()).status().unwrap();
+    assert!(status.success());
+}
+
+pub fn send(request: RequestBuilder) -> Answer {
+    request.send().unwrap().into()
+}
+
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_sessionmeter")
+}
+
+/// Runs a command on a store.
+pub fn run(data: &Path, arguments: &[&str]) -> Output {
+    Command::new(binary()).arg("--data").arg(data).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Runs a command with `--json` and expects success; what it printed.
+pub fn command(data: &Path, arguments: &[&str]) -> Value {
+    let output = run(data, &[arguments, &["--json"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+}
+
+/// Waits for a condition, for at most ten seconds.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "{what} did not happen within ten seconds");
+        std::thread::yield_now();
+    }
+}
