@@ -17,6 +17,5 @@ pub mod collect;
 pub mod metrics;
 pub mod model;
 pub mod record;
-#[path = "series_lead/mod.rs"]
 pub mod series;
 pub mod store;

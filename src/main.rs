@@ -3,11 +3,14 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use sessionmeter::cli::{self, Cli};
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(usage) => usage.exit(),
+    };
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough: `sessionmeter key list | head -1`.
         Err(error) if cli::output_was_closed(&error) => ExitCode::SUCCESS,

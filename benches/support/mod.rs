@@ -49,7 +49,7 @@ pub fn delivery(index: u64, total: u64) -> Delivery {
     };
     let draw = mix(original.wrapping_mul(3) + 1);
     let arrival = FIRST_SECOND + (original as i64).wrapping_mul(DAYS * 86_400) / (total as i64).max(1);
-    let late = if draw % 50 == 0 {
+    let late = if draw.is_multiple_of(50) {
         (mix(draw) % 864_000) as i64
     } else {
         0

@@ -1,7 +1,5 @@
 //! `GET /sessions/data_series`: sessions per day or hour.
 
-use std::fmt::Write as _;
-
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{Response, StatusCode};
@@ -155,13 +153,20 @@ fn app(workspace: &WorkspaceEntry, text: &str) -> Result<Scope, ApiError> {
 
 /// The endpoint's body for a window and its counts.
 pub fn body(window: &Window, counts: &[u64]) -> Vec<u8> {
-    let mut text = String::with_capacity(48 + counts.len() * 56);
-    text.push_str(r#"{"message":"success","data":["#);
+    let mut text = Vec::with_capacity(48 + counts.len() * 56);
+    text.extend_from_slice(br#"{"message":"success","data":["#);
     for (index, (label, sessions)) in window.labels().zip(counts).enumerate() {
-        let comma = if index > 0 { "," } else { "" };
-        // Writing to a String can't fail, and no label needs escaping.
-        let _ = write!(text, r#"{comma}{{"time":"{label}","sessions":{sessions}}}"#);
+        // No label needs escaping.
+        text.extend_from_slice(if index > 0 {
+            br#",{"time":""#.as_slice()
+        } else {
+            br#"{"time":""#.as_slice()
+        });
+        label.append_to(&mut text);
+        text.extend_from_slice(br#"","sessions":"#);
+        text.extend_from_slice(itoa::Buffer::new().format(*sessions).as_bytes());
+        text.push(b'}');
     }
-    text.push_str("]}");
-    text.into_bytes()
+    text.extend_from_slice(b"]}");
+    text
 }

@@ -1,7 +1,7 @@
 //! `app`: the apps whose sessions are counted.
 
 use clap::Subcommand;
-use serde_json::json;
+use serde::Serialize;
 
 use super::globals::Globals;
 use super::output::{print_bytes, print_json, print_line, table};
@@ -42,6 +42,32 @@ Examples:
     },
 }
 
+/// What `create` prints with `--json`.
+#[derive(Serialize)]
+struct CreatedJson<'a> {
+    id: AppId,
+    name: &'a Name,
+    platform: &'a str,
+}
+
+/// An entry of `list`.
+#[derive(Serialize)]
+struct ListedJson<'a> {
+    #[serde(flatten)]
+    app: CreatedJson<'a>,
+    workspace: &'a Name,
+}
+
+impl<'a> From<&'a App> for CreatedJson<'a> {
+    fn from(app: &'a App) -> Self {
+        Self {
+            id: app.id,
+            name: &app.name,
+            platform: &app.platform,
+        }
+    }
+}
+
 /// Runs the command.
 pub(super) async fn run(command: AppCommand, globals: &Globals) -> anyhow::Result<()> {
     let store = globals.open(Role::Existing)?;
@@ -69,12 +95,12 @@ pub(super) async fn run(command: AppCommand, globals: &Globals) -> anyhow::Resul
 
 async fn create(store: &dyn Store, workspace: Option<&str>, new: App, json: bool) -> anyhow::Result<()> {
     let owner = lookup::workspace(&store.catalog(), workspace)?;
-    let App { id, name, platform } = store.create_app(owner.workspace.id, new).await?;
+    let created = store.create_app(owner.workspace.id, new).await?;
     match json {
-        true => print_json(&json!({"id": id, "name": name, "platform": platform})),
+        true => print_json(&CreatedJson::from(&created)),
         false => print_line(&format!(
-            "created app '{name}' in workspace '{}'\n  id  {id}",
-            owner.workspace.name
+            "created app '{}' in workspace '{}'\n  id  {}",
+            created.name, owner.workspace.name, created.id
         )),
     }
 }
@@ -88,8 +114,9 @@ fn list(store: &dyn Store, workspace: Option<&str>, json: bool) -> anyhow::Resul
     };
     if json {
         let items: Vec<_> = apps()
-            .map(|(owner, app)| {
-                json!({"id": app.id, "name": app.name, "platform": app.platform, "workspace": owner.name})
+            .map(|(owner, app)| ListedJson {
+                app: app.into(),
+                workspace: &owner.name,
             })
             .collect();
         return print_json(&items);

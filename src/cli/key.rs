@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
-use serde_json::json;
+use serde::Serialize;
 
 use super::globals::Globals;
 use super::output::{print_bytes, print_json, print_line, table, utc};
@@ -65,6 +65,35 @@ pub(super) struct CreateArgs {
     id: Option<KeyId>,
 }
 
+/// What `create` prints with `--json`.
+#[derive(Serialize)]
+struct CreatedJson<'a> {
+    id: KeyId,
+    name: &'a Name,
+    key: &'a str,
+    permissions: Vec<&'static str>,
+}
+
+/// An entry of `list`.
+#[derive(Serialize)]
+struct ListedJson {
+    id: KeyId,
+    name: Name,
+    workspace: Name,
+    permissions: Vec<&'static str>,
+    allow: Vec<IpNet>,
+    last_used_at: Option<String>,
+    revoked: bool,
+}
+
+/// What `revoke` prints with `--json`.
+#[derive(Serialize)]
+struct RevokedJson<'a> {
+    id: KeyId,
+    name: &'a Name,
+    revoked: bool,
+}
+
 /// Runs the command.
 pub(super) async fn run(command: KeyCommand, globals: &Globals) -> anyhow::Result<()> {
     let store = globals.open(Role::Existing)?;
@@ -98,12 +127,12 @@ async fn create(store: &dyn Store, args: CreateArgs, json: bool) -> anyhow::Resu
         ..
     } = new;
     if json {
-        return print_json(&json!({
-            "id": id,
-            "name": name,
-            "key": secret.reveal(),
-            "permissions": permissions.names(),
-        }));
+        return print_json(&CreatedJson {
+            id,
+            name: &name,
+            key: secret.reveal(),
+            permissions: permissions.names(),
+        });
     }
     print_line(&format!(
         "created key '{name}' in workspace '{}'; it is shown this once, keep it safe\n  \
@@ -120,7 +149,11 @@ async fn revoke(store: &dyn Store, given: &str, workspace: Option<&str>, json: b
     let ApiKey { id, name, .. } = lookup::key(&entries, given)?;
     store.revoke_key(*id).await?;
     match json {
-        true => print_json(&json!({"id": id, "name": name, "revoked": true})),
+        true => print_json(&RevokedJson {
+            id: *id,
+            name,
+            revoked: true,
+        }),
         false => print_line(&format!("revoked key '{name}' ({id})")),
     }
 }
@@ -128,16 +161,14 @@ async fn revoke(store: &dyn Store, given: &str, workspace: Option<&str>, json: b
 fn list(store: &dyn Store, workspace: Option<&str>, json: bool) -> anyhow::Result<()> {
     let entries = lookup::workspaces(&store.catalog(), workspace)?;
     match json {
-        true => print_json(&each(&entries, |owner, key| {
-            json!({
-                "id": key.id,
-                "name": key.name,
-                "workspace": owner.workspace.name,
-                "permissions": key.permissions.names(),
-                "allow": key.allow,
-                "last_used_at": key.last_used_at.map(utc),
-                "revoked": key.revoked,
-            })
+        true => print_json(&each(&entries, |owner, key| ListedJson {
+            id: key.id,
+            name: key.name.clone(),
+            workspace: owner.workspace.name.clone(),
+            permissions: key.permissions.names(),
+            allow: key.allow.clone(),
+            last_used_at: key.last_used_at.map(utc),
+            revoked: key.revoked,
         })),
         false => {
             let rows = each(&entries, |owner, key| {

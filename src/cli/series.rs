@@ -43,8 +43,8 @@ pub(super) struct SeriesArgs {
     #[arg(long, short, value_name = "A")]
     app: Option<String>,
     /// Print two columns: time,sessions
-    #[arg(long, conflicts_with = "json")]
-    csv: bool,
+    #[arg(long)]
+    pub(super) csv: bool,
 }
 
 fn length(text: &str) -> Result<Length, String> {

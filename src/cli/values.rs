@@ -55,7 +55,7 @@ pub(super) fn time_zone(text: &str) -> Result<String, String> {
 fn similar_zone(text: &str) -> Option<String> {
     let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     let wanted = last(text).replace([' ', '-'], "_");
-    Zone::all_names().into_iter().find(|name| last(name) == wanted)
+    Zone::all_names().find(|name| last(name) == wanted)
 }
 
 /// One name of a permission, or `all`.

@@ -2,10 +2,11 @@
 
 use anyhow::bail;
 use clap::Args;
-use serde_json::json;
+use serde::Serialize;
 
 use super::globals::Globals;
 use super::output::{print_json, print_line, thousands, utc};
+use crate::model::AppId;
 use crate::store::sqlite::Role;
 use crate::store::{Catalog, Mismatch, Store, Verification};
 
@@ -37,26 +38,43 @@ pub(super) async fn run(VerifyArgs {}: VerifyArgs, globals: &Globals) -> anyhow:
     Ok(())
 }
 
+/// What is printed with `--json`.
+#[derive(Serialize)]
+struct FoundJson<'a> {
+    agrees: bool,
+    sessions: u64,
+    counters: u64,
+    mismatches: Vec<MismatchJson>,
+    damages: &'a [String],
+}
+
+#[derive(Serialize)]
+struct MismatchJson {
+    app_id: AppId,
+    /// Where the quarter hour begins.
+    time: String,
+    counted: u64,
+    recorded: u64,
+}
+
 fn print_found(found: &Verification) -> anyhow::Result<()> {
-    let mismatches: Vec<_> = found
+    let mismatches = found
         .mismatches
         .iter()
-        .map(|mismatch| {
-            json!({
-                "app_id": mismatch.app,
-                "time": utc(mismatch.quarter.saturating_mul(1000)),
-                "counted": mismatch.counted,
-                "recorded": mismatch.recorded,
-            })
+        .map(|mismatch| MismatchJson {
+            app_id: mismatch.app,
+            time: utc(mismatch.quarter.saturating_mul(1000)),
+            counted: mismatch.counted,
+            recorded: mismatch.recorded,
         })
         .collect();
-    print_json(&json!({
-        "agrees": found.agrees(),
-        "sessions": found.sessions,
-        "counters": found.counters,
-        "mismatches": mismatches,
-        "damages": found.damages,
-    }))
+    print_json(&FoundJson {
+        agrees: found.agrees(),
+        sessions: found.sessions,
+        counters: found.counters,
+        mismatches,
+        damages: &found.damages,
+    })
 }
 
 fn summary(found: &Verification, catalog: &Catalog) -> String {
@@ -105,7 +123,6 @@ fn describe(mismatch: &Mismatch, catalog: &Catalog) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::AppId;
 
     #[test]
     fn the_first_disagreements_are_listed() {

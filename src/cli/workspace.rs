@@ -1,7 +1,7 @@
 //! `workspace`: tenants, their time zones and their limits.
 
 use clap::Subcommand;
-use serde_json::json;
+use serde::Serialize;
 
 use super::globals::Globals;
 use super::output::{print_bytes, print_json, print_line, table, thousands};
@@ -56,6 +56,43 @@ Examples:
         #[arg(long, value_name = "N")]
         recording: Option<u64>,
     },
+}
+
+/// What `create` and `set-time-zone` print with `--json`.
+#[derive(Serialize)]
+struct CreatedJson<'a> {
+    id: WorkspaceId,
+    name: &'a Name,
+    time_zone: &'a str,
+}
+
+/// An entry of `list`, and what `set-rate-limit` prints.
+#[derive(Serialize)]
+struct ListedJson<'a> {
+    #[serde(flatten)]
+    workspace: CreatedJson<'a>,
+    rate_limit: u64,
+    recording_rate_limit: u64,
+}
+
+impl<'a> From<&'a Workspace> for CreatedJson<'a> {
+    fn from(workspace: &'a Workspace) -> Self {
+        Self {
+            id: workspace.id,
+            name: &workspace.name,
+            time_zone: &workspace.time_zone,
+        }
+    }
+}
+
+impl<'a> From<&'a Workspace> for ListedJson<'a> {
+    fn from(workspace: &'a Workspace) -> Self {
+        Self {
+            workspace: workspace.into(),
+            rate_limit: workspace.rate_limits.export,
+            recording_rate_limit: workspace.rate_limits.recording,
+        }
+    }
 }
 
 /// Runs the command.
@@ -119,7 +156,7 @@ fn print_workspace(workspace: &Workspace, what: &str, json: bool) -> anyhow::Res
         id, name, time_zone, ..
     } = workspace;
     match json {
-        true => print_json(&json!({"id": id, "name": name, "time_zone": time_zone})),
+        true => print_json(&CreatedJson::from(workspace)),
         false => print_line(&format!(
             "{what} workspace '{name}'\n  id         {id}\n  time zone  {time_zone}"
         )),
@@ -128,18 +165,10 @@ fn print_workspace(workspace: &Workspace, what: &str, json: bool) -> anyhow::Res
 
 fn print_limits(workspace: &Workspace, json: bool) -> anyhow::Result<()> {
     let Workspace {
-        id,
-        name,
-        rate_limits,
-        ..
+        name, rate_limits, ..
     } = workspace;
     match json {
-        true => print_json(&json!({
-            "id": id,
-            "name": name,
-            "rate_limit": rate_limits.export,
-            "recording_rate_limit": rate_limits.recording,
-        })),
+        true => print_json(&ListedJson::from(workspace)),
         false => print_line(&format!(
             "changed workspace '{name}'\n  export     {}\n  recording  {}",
             requests(rate_limits.export),
@@ -166,18 +195,7 @@ fn list(store: &dyn Store, json: bool) -> anyhow::Result<()> {
     let catalog = store.catalog();
     let workspaces = catalog.workspaces().iter().map(|entry| &entry.workspace);
     if json {
-        let items: Vec<_> = workspaces
-            .map(|workspace| {
-                json!({
-                    "id": workspace.id,
-                    "name": workspace.name,
-                    "time_zone": workspace.time_zone,
-                    "rate_limit": workspace.rate_limits.export,
-                    "recording_rate_limit": workspace.rate_limits.recording,
-                })
-            })
-            .collect();
-        return print_json(&items);
+        return print_json(&workspaces.map(ListedJson::from).collect::<Vec<_>>());
     }
     let rows: Vec<_> = workspaces
         .map(|workspace| {

@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 /// A server over a store; killed when dropped.
 pub struct Server {
     child: Child,
+    log: Arc<Mutex<String>>,
     client: Client,
     /// `http://127.0.0.1:PORT`
     pub url: String,
@@ -77,7 +79,14 @@ impl Server {
     /// Over a store that may have been there before; then `key`, `app` and `workspace` are empty.
     pub fn start_on(data: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(binary())
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
+            .args([
+                "serve",
+                "--json",
+                "--listen",
+                "127.0.0.1:0",
+                "--ops-listen",
+                "127.0.0.1:0",
+            ])
             .arg("--data")
             .arg(data)
             .args(arguments)
@@ -87,17 +96,28 @@ impl Server {
             .unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let announced: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
             let mut errors = String::new();
             stderr.read_to_string(&mut errors).unwrap();
             panic!("the server did not start: {line}{errors}")
         });
         // The log must be read, or the server would wait when the pipe is full.
-        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = log.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut kept = kept.lock().unwrap();
+                kept.push_str(&line);
+                kept.push('\n');
+            }
+        });
         let text = |name: &str| announced[name].as_str().unwrap_or_default().to_owned();
         Self {
             child,
+            log,
             client: Client::builder().no_proxy().build().unwrap(),
             url: format!("http://{}", text("listen")),
             ops: format!("http://{}", text("ops_listen")),
@@ -112,6 +132,11 @@ impl Server {
     /// `127.0.0.1:PORT`
     pub fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
+    }
+
+    /// What was logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     pub fn client(&self) -> &Client {
@@ -132,12 +157,22 @@ impl Server {
         let answer = self.get(&format!("/sessions/data_series?{query}"));
         assert_eq!(answer.status, 200, "{}", answer.text);
         let body = answer.json();
-        body["data"].as_array().unwrap().iter().map(|point| point["sessions"].as_u64().unwrap()).collect()
+        body["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|point| point["sessions"].as_u64().unwrap())
+            .collect()
     }
 
     /// Records one JSON body with the server's key.
     pub fn track(&self, body: &Value) -> Answer {
-        send(self.client.post(format!("{}/sessions/track", self.url)).bearer_auth(&self.key).json(body))
+        send(
+            self.client
+                .post(format!("{}/sessions/track", self.url))
+                .bearer_auth(&self.key)
+                .json(body),
+        )
     }
 
     /// Records sessions and expects success.
@@ -165,6 +200,11 @@ impl Server {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits for its end; the exit code.
+    pub fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// SIGTERM; the exit code.
@@ -197,7 +237,13 @@ pub fn binary() -> &'static str {
 
 /// Runs a command on a store.
 pub fn run(data: &Path, arguments: &[&str]) -> Output {
-    Command::new(binary()).arg("--data").arg(data).args(arguments).stdin(Stdio::null()).output().unwrap()
+    Command::new(binary())
+        .arg("--data")
+        .arg(data)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 /// Runs a command with `--json` and expects success; what it printed.
@@ -212,7 +258,41 @@ pub fn command(data: &Path, arguments: &[&str]) -> Value {
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while !condition() {
-        assert!(std::time::Instant::now() < deadline, "{what} did not happen within ten seconds");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{what} did not happen within ten seconds"
+        );
         std::thread::yield_now();
     }
+}
+
+/// Sends bytes on a connection of their own, ends that direction if asked to, and reads whatever comes back until
+/// the server closes: ask for `connection: close`. `None` where there is no answer.
+pub fn raw(address: &str, request: &[u8], half_close: bool) -> Option<Answer> {
+    use std::io::Write as _;
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(30)))
+        .unwrap();
+    // The server may refuse and close while this still writes; what it said can be read all the same.
+    let _ = stream.write_all(request);
+    if half_close {
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+    }
+    let mut received = Vec::new();
+    let _ = stream.read_to_end(&mut received);
+    let received = String::from_utf8(received).unwrap();
+    let (head, text) = received.split_once("\r\n\r\n")?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let mut headers = reqwest::header::HeaderMap::new();
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        let name = reqwest::header::HeaderName::from_bytes(name.as_bytes()).unwrap();
+        headers.append(name, value.parse().unwrap());
+    }
+    Some(Answer {
+        status,
+        headers,
+        text: text.to_owned(),
+    })
 }

@@ -45,7 +45,7 @@ pub(super) const PLACES: [Weighted<(&str, &str)>; 10] = [
     (("US", "es-US"), 3.0),
 ];
 
-const LEISURE_WEEK: [f64; 7] = [0.93, 0.90, 0.92, 0.95, 1.02, 1.18, 1.10];
+const LEISURE_WEEK: [f64; 7] = [0.88, 0.85, 0.87, 0.92, 1.04, 1.28, 1.16];
 const WORK_WEEK: [f64; 7] = [1.20, 1.24, 1.22, 1.18, 1.06, 0.54, 0.56];
 
 const PHONE_DAY: [f64; 24] = [

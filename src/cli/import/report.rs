@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::cli::output::{print_json, print_line, thousands};
 use crate::record::Tally;
@@ -67,6 +67,14 @@ fn kind(reason: &str) -> &str {
     reason.get(..cut).unwrap_or(reason)
 }
 
+/// What is printed with `--json`.
+#[derive(Serialize)]
+struct ReportJson {
+    recorded: u64,
+    duplicates: u64,
+    refused: u64,
+}
+
 /// The outcome.
 pub(super) struct Report {
     /// Of what was recorded.
@@ -96,11 +104,11 @@ impl Report {
             eprintln_quietly(&format!("and {} more lines were refused", thousands(hidden)));
         }
         match json {
-            true => print_json(&json!({
-                "recorded": self.tally.new,
-                "duplicates": self.tally.duplicates,
-                "refused": self.refusals.count,
-            })),
+            true => print_json(&ReportJson {
+                recorded: self.tally.new,
+                duplicates: self.tally.duplicates,
+                refused: self.refusals.count,
+            }),
             false => print_line(&self.summary()),
         }
     }
@@ -124,11 +132,14 @@ impl Report {
             lines.push(format!("{:10}  {:>width$}  {kind}", "", thousands(count)));
         }
         let all: u64 = counts.iter().map(|(_, count)| count).sum();
-        let seconds = self.elapsed.as_secs_f64().max(0.001);
-        lines.push(format!(
-            "in {seconds:.1} s, {} lines a second",
-            thousands((all as f64 / seconds) as u64)
-        ));
+        let seconds = self.elapsed.as_secs_f64();
+        lines.push(match seconds >= 0.1 {
+            true => format!(
+                "in {seconds:.1} s, {} lines a second",
+                thousands((all as f64 / seconds) as u64)
+            ),
+            false => "in less than 0.1 s".to_owned(),
+        });
         lines.join("\n")
     }
 }

@@ -39,7 +39,7 @@ impl Input {
             if metadata.is_dir() {
                 bail!("can't read {}: it is a directory", path.display());
             }
-            size = metadata.is_file().then(|| metadata.len());
+            size = metadata.is_file().then_some(metadata.len());
         }
         Ok(Self {
             path: path.to_owned(),

@@ -5,7 +5,7 @@
 //! that don't have it yet, and a commit by another process, which only shows as a gap in the numbers, makes
 //! a series be loaded anew instead of being wrong.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 
 use parking_lot::RwLock;
 
@@ -24,25 +24,38 @@ pub(super) enum SeriesKey {
     App(i64),
 }
 
-/// Sessions by quarter hour.
+/// Sessions by quarter hour, in chunks of a month; a month without sessions takes no memory.
 #[derive(Debug, Default)]
 pub(super) struct Series {
-    chunks: BTreeMap<i64, Box<[u32]>>,
+    /// The number of the first chunk.
+    first: i64,
+    chunks: VecDeque<Option<Box<[u32]>>>,
 }
 
 impl Series {
     /// Adds `sessions` to a quarter hour (Unix seconds / 900).
     pub(super) fn add(&mut self, quarter: i64, sessions: u32) {
-        let chunk = self
-            .chunks
-            .entry(quarter.div_euclid(CHUNK))
-            .or_insert_with(|| vec![0; usize::try_from(CHUNK).unwrap_or_default()].into());
-        if let Some(counter) = usize::try_from(quarter.rem_euclid(CHUNK))
-            .ok()
-            .and_then(|at| chunk.get_mut(at))
-        {
+        let counters = self.chunk_mut(quarter.div_euclid(CHUNK));
+        let at = index(quarter.rem_euclid(CHUNK));
+        if let Some(counter) = counters.and_then(|counters| counters.get_mut(at)) {
             *counter = counter.saturating_add(sessions);
         }
+    }
+
+    fn chunk_mut(&mut self, number: i64) -> Option<&mut [u32]> {
+        if self.chunks.is_empty() {
+            self.first = number;
+        }
+        while number < self.first {
+            self.chunks.push_front(None);
+            self.first -= 1;
+        }
+        let at = index(number - self.first);
+        if at >= self.chunks.len() {
+            self.chunks.resize_with(at + 1, || None);
+        }
+        let chunk = self.chunks.get_mut(at)?;
+        Some(chunk.get_or_insert_with(|| vec![0; index(CHUNK)].into()))
     }
 
     /// The sum between each two neighbouring edges (Unix seconds, ascending).
@@ -56,20 +69,28 @@ impl Series {
             .collect()
     }
 
-    fn sum(&self, from: i64, to: i64) -> u64 {
-        if from >= to {
-            return 0;
+    fn sum(&self, mut from: i64, to: i64) -> u64 {
+        let mut sum = 0;
+        let end = self.first + i64::try_from(self.chunks.len()).unwrap_or(0);
+        from = from.max(self.first * CHUNK);
+        let to = to.min(end * CHUNK);
+        while from < to {
+            let number = from.div_euclid(CHUNK);
+            let next = ((number + 1) * CHUNK).min(to);
+            if let Some(Some(counters)) = self.chunks.get(index(number - self.first)) {
+                let range = index(from - number * CHUNK)..index(next - number * CHUNK);
+                let counters = counters.get(range).unwrap_or_default();
+                sum += counters.iter().map(|sessions| u64::from(*sessions)).sum::<u64>();
+            }
+            from = next;
         }
-        let chunks = from.div_euclid(CHUNK)..=(to - 1).div_euclid(CHUNK);
-        let part = |number: i64, quarter: i64| {
-            usize::try_from((quarter - number * CHUNK).clamp(0, CHUNK)).unwrap_or_default()
-        };
-        self.chunks
-            .range(chunks)
-            .filter_map(|(number, chunk)| chunk.get(part(*number, from)..part(*number, to)))
-            .map(|counters| counters.iter().map(|sessions| u64::from(*sessions)).sum::<u64>())
-            .sum()
+        sum
     }
+}
+
+/// A place in a list; what is not negative fits.
+fn index(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// What one transaction adds.

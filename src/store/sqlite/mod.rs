@@ -186,8 +186,7 @@ fn run(mut writer: Writer, mut queue: mpsc::Receiver<Job>) {
     while let Some(job) = queue.blocking_recv() {
         job(&mut writer);
     }
-    // Leaves one file without a journal behind, where no other process has it open.
-    let _ = writer.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    writer.finish();
 }
 
 fn now() -> Millis {

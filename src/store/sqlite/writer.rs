@@ -120,6 +120,16 @@ impl Writer {
         Ok(outcomes)
     }
 
+    /// Leaves one file without a journal behind. Beside a server that is the server's job: waiting for its readers
+    /// would only make a command slow.
+    pub(super) fn finish(&self) {
+        if !self.yields
+            && let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        {
+            tracing::warn!(%error, "the journal stays behind; the next start reads it");
+        }
+    }
+
     /// Runs a change of the catalog in a transaction of its own and reloads the catalog, so that this
     /// process sees it at once.
     pub(super) fn change_catalog<T>(

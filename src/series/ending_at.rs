@@ -14,7 +14,7 @@ const SHOWN: usize = 100;
      20180628T235959Z, or Unix seconds of 9 to 11 digits, received '{received}'"
 )]
 pub struct EndingAtError {
-    /// The first hundred characters.
+    /// The first hundred characters, with a mark where it was cut.
     received: String,
 }
 

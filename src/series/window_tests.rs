@@ -207,7 +207,7 @@ fn now_is_the_default_end() {
 }
 
 fn any_zone() -> impl Strategy<Value = Zone> {
-    prop::sample::select(Zone::all_names()).prop_map(|name| Zone::new(&name).unwrap())
+    prop::sample::select(Zone::all_names().collect::<Vec<_>>()).prop_map(|name| Zone::new(&name).unwrap())
 }
 
 /// Seconds of 1970 to 2040, often close to a change of the zone's offset.
