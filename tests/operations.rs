@@ -1,5 +1,12 @@
 //! What whoever runs the server relies on: health, metrics, logs, a clean stop, a true description of the API.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails says so by panicking"
+)]
 
 mod support;
 

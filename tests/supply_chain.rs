@@ -6,6 +6,14 @@
 //!
 //! The checks are plain functions over parsed data, so that the tests at the end can hand them forged packages
 //! and see them fail.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails says so by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

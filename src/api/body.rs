@@ -170,23 +170,10 @@ pub(super) async fn read(memory: &MemoryBudget, mut body: Body) -> Result<(Vec<u
         })?;
         let Some(data) = frame.data_ref() else { continue };
         if bytes.len() + data.len() > MAX_BODY {
-            discard(body).await;
             return Err(too_large());
         }
         lease.grow(data.len())?;
         bytes.extend_from_slice(data);
-    }
-}
-
-/// Reads on for a while, so that a client that sends before it reads gets to see the refusal instead of a closed
-/// connection.
-async fn discard(mut body: Body) {
-    let mut bytes = 0;
-    while let Ok(Some(Ok(frame))) = tokio::time::timeout(MAX_PAUSE, body.frame()).await {
-        bytes += frame.data_ref().map_or(0, |data| data.len());
-        if bytes > MAX_BODY {
-            return;
-        }
     }
 }
 

@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod client_address;
 pub mod data_series;
+mod drain;
 mod error;
 mod layers;
 mod operations;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::Version;
+use axum::http::header::EXPECT;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -17,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
 use super::client_address::Peer;
+use super::drain::Drained;
 use super::socket::Socket;
 use super::state::ApiState;
 use super::{ops_router, router};
@@ -100,7 +103,13 @@ fn spawn(
     let service = router
         .into_service::<Body>()
         .map_request(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
+            // A client that waits for '100 Continue' has not sent its body yet, and HTTP/2 needs no such help.
+            let sends_first = request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT);
+            let mut request = if sends_first {
+                request.map(|body| Body::new(Drained::new(body)))
+            } else {
+                request.map(Body::new)
+            };
             request.extensions_mut().insert(Peer(peer));
             request
         });

@@ -443,7 +443,9 @@ impl<'de> Visitor<'de> for AttributesVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
-        Err(E::invalid_type(serde::de::Unexpected::Float(value), &self))
+        serde_json::Number::from_f64(value)
+            .map(|number| Attributes::Other(Scalar::Number(number)))
+            .ok_or_else(|| E::custom("number out of range"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {

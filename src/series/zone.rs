@@ -27,7 +27,10 @@ impl Zone {
     /// Every name in the database.
     pub fn all_names() -> impl Iterator<Item = String> {
         let database = TimeZoneDatabase::bundled();
-        let names: Vec<String> = database.available().map(|name| name.as_str().to_owned()).collect();
+        let names: Vec<String> = database
+            .available()
+            .map(|name| name.as_str().to_owned())
+            .collect();
         names.into_iter().filter(|name| Self::new(name).is_some())
     }
 

@@ -10,6 +10,16 @@ use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// How a server is started, but for its store.
+const SERVE: [&str; 6] = [
+    "serve",
+    "--json",
+    "--listen",
+    "127.0.0.1:0",
+    "--ops-listen",
+    "127.0.0.1:0",
+];
+
 /// A server over a store; killed when dropped.
 pub struct Server {
     child: Child,
@@ -78,18 +88,24 @@ impl Server {
 
     /// Over a store that may have been there before; then `key`, `app` and `workspace` are empty.
     pub fn start_on(data: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(binary())
-            .args([
-                "serve",
-                "--json",
-                "--listen",
-                "127.0.0.1:0",
-                "--ops-listen",
-                "127.0.0.1:0",
-            ])
+        let mut command = Command::new(binary());
+        command.args(SERVE).arg("--data").arg(data).args(arguments);
+        Self::launch(command, data)
+    }
+
+    /// The same, with limits that a shell sets first, such as `ulimit -f 1000; trap "" XFSZ`.
+    pub fn start_limited(data: &Path, limits: &str) -> Self {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), binary()])
+            .args(SERVE)
             .arg("--data")
-            .arg(data)
-            .args(arguments)
+            .arg(data);
+        Self::launch(command, data)
+    }
+
+    fn launch(mut command: Command, data: &Path) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -175,6 +191,24 @@ impl Server {
         )
     }
 
+    /// Records one body; an error if the server went away.
+    pub fn try_track(&self, content_type: &str, body: impl Into<Vec<u8>>) -> Result<Answer, reqwest::Error> {
+        let response = self
+            .client
+            .post(format!("{}/sessions/track", self.url))
+            .bearer_auth(&self.key)
+            .header("content-type", content_type)
+            .body(body.into())
+            .send()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text()?;
+        Ok(Answer {
+            status,
+            headers,
+            text,
+        })
+    }
+
     /// Records sessions and expects success.
     pub fn record(&self, sessions: &[Value]) -> Answer {
         let answer = self.track(&json!({ "sessions": sessions }));
@@ -207,6 +241,20 @@ impl Server {
         self.child.wait().unwrap().code()
     }
 
+    /// SIGTERM, and the store's temporary directory, which lives on until it is dropped.
+    pub fn keep_directory(mut self) -> TempDir {
+        let kept = self._temporary.take().unwrap();
+        assert_eq!(self.stop(), Some(0));
+        kept
+    }
+
+    /// SIGKILL, and the same.
+    pub fn kill_and_keep_directory(mut self) -> TempDir {
+        let kept = self._temporary.take().unwrap();
+        self.kill();
+        kept
+    }
+
     /// SIGTERM; the exit code.
     pub fn stop(mut self) -> Option<i32> {
         terminate(self.child.id());
@@ -223,7 +271,13 @@ impl Drop for Server {
 
 /// Sends SIGTERM.
 pub fn terminate(id: u32) {
-    let status = Command::new("kill").arg(id.to_string()).status().unwrap();
+    signal(id, "TERM");
+}
+
+/// Sends a signal, which is named without `SIG`.
+pub fn signal(id: u32, name: &str) {
+    let arguments = ["-s".to_owned(), name.to_owned(), id.to_string()];
+    let status = Command::new("kill").args(arguments).status().unwrap();
     assert!(status.success());
 }
 

@@ -21,14 +21,19 @@ pub(super) fn backup(connection: &Connection, file: &Path) -> Result<(), StoreEr
     let path = partial
         .to_str()
         .ok_or_else(|| StoreError::Conflict("the backup's path must be valid UTF-8".into()))?;
-    let result = connection
-        .execute("VACUUM INTO ?1", [path])
-        .map_err(StoreError::from)
-        .and_then(|_| finish(&partial, file));
+    let result = copy(connection, path).and_then(|()| finish(&partial, file));
     if result.is_err() {
         let _ = std::fs::remove_file(&partial);
     }
     result
+}
+
+/// `query_only` forbids every write, also into another file. A connection on which this fails is not used again.
+fn copy(connection: &Connection, path: &str) -> Result<(), StoreError> {
+    connection.pragma_update(None, "query_only", false)?;
+    connection.execute("VACUUM INTO ?1", [path])?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(())
 }
 
 /// Makes an empty or new directory the store that `file` holds a backup of.

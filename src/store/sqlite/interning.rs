@@ -1,16 +1,9 @@
 //! Users, devices and property combinations as ordinals, with the recent ones in memory.
 
-use std::fmt::Write as _;
-use std::num::NonZeroUsize;
-
-use lru::LruCache;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
+use super::recent::Recent;
 use crate::store::StoreError;
-
-/// About 10 MB when full.
-const IDENTITIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(65_535);
-const PROPERTIES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(16_383);
 
 /// What kind of identity a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,24 +14,15 @@ pub(super) enum IdentityKind {
     Device = 2,
 }
 
-/// Ordinals that were seen lately. Owned by the writer; forgotten when a transaction fails, since ordinals
-/// that it gave out are void then.
+/// Ordinals that were used lately. Owned by the writer; forgotten when a transaction fails, since ordinals that it
+/// gave out are void then.
+#[derive(Default)]
 pub(super) struct Interned {
-    /// By workspace, kind and value in one text, so that a look-up needs no allocation.
-    identities: LruCache<Box<str>, i64>,
-    properties: LruCache<Box<str>, i64>,
-    key: String,
+    identities: Recent,
+    properties: Recent,
 }
 
 impl Interned {
-    pub(super) fn new() -> Self {
-        Self {
-            identities: LruCache::new(IDENTITIES),
-            properties: LruCache::new(PROPERTIES),
-            key: String::new(),
-        }
-    }
-
     pub(super) fn forget(&mut self) {
         self.identities.clear();
         self.properties.clear();
@@ -76,40 +60,24 @@ impl<'a> Interner<'a> {
         kind: IdentityKind,
         value: &str,
     ) -> Result<i64, StoreError> {
-        let Interned { identities, key, .. } = &mut *self.cache;
-        key.clear();
-        // Writing to a String can't fail.
-        let _ = write!(key, "{workspace} {} {value}", kind as i64);
-        if let Some(ordinal) = identities.get(key.as_str()) {
-            return Ok(*ordinal);
-        }
-        let parameters = params![workspace, kind as i64, value];
-        let found = self
-            .find_identity
-            .query_row(parameters, |row| row.get(0))
-            .optional()?;
-        let ordinal = match found {
-            Some(ordinal) => ordinal,
-            None => self.add_identity.insert(parameters)?,
-        };
-        identities.put(key.as_str().into(), ordinal);
-        Ok(ordinal)
+        let (find, add) = (&mut self.find_identity, &mut self.add_identity);
+        self.cache.identities.get_or_else((workspace, kind, value), || {
+            let parameters = params![workspace, kind as i64, value];
+            match find.query_row(parameters, |row| row.get(0)).optional()? {
+                Some(ordinal) => Ok(ordinal),
+                None => Ok(add.insert(parameters)?),
+            }
+        })
     }
 
     /// The ordinal of a combination in canonical form, given out on first sight.
     pub(super) fn properties(&mut self, content: &str) -> Result<i64, StoreError> {
-        if let Some(ordinal) = self.cache.properties.get(content) {
-            return Ok(*ordinal);
-        }
-        let found = self
-            .find_properties
-            .query_row([content], |row| row.get(0))
-            .optional()?;
-        let ordinal = match found {
-            Some(ordinal) => ordinal,
-            None => self.add_properties.insert([content])?,
-        };
-        self.cache.properties.put(content.into(), ordinal);
-        Ok(ordinal)
+        let (find, add) = (&mut self.find_properties, &mut self.add_properties);
+        self.cache.properties.get_or_else(content, || {
+            match find.query_row([content], |row| row.get(0)).optional()? {
+                Some(ordinal) => Ok(ordinal),
+                None => Ok(add.insert([content])?),
+            }
+        })
     }
 }

@@ -9,6 +9,7 @@ mod connection;
 mod counters;
 mod interning;
 mod readers;
+mod recent;
 mod schema;
 mod verify;
 mod watch;

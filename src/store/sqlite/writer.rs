@@ -63,7 +63,7 @@ impl Writer {
             connection,
             snapshot,
             counters,
-            interned: Interned::new(),
+            interned: Interned::default(),
             yields,
         }
     }

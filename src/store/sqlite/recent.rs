@@ -1,0 +1,100 @@
+//! Ordinals of texts that were seen lately, in bounded memory.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+
+/// Texts in a generation: two generations are about 25 MB when full.
+const GENERATION: usize = 220_000;
+
+/// Two hashes of a text, with random keys of their own: 128 bits that nobody outside can foresee. Two texts with
+/// the same digest are less likely than a disk that returns wrong data.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Digest(u64, u64);
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
+    }
+}
+
+/// A digest is a hash already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+type Generation = HashMap<Digest, i64, BuildHasherDefault<AsItIs>>;
+
+/// Keeps what was used since the last change of generations, and what was used in the one before.
+#[derive(Default)]
+pub(super) struct Recent {
+    keys: (RandomState, RandomState),
+    young: Generation,
+    old: Generation,
+}
+
+impl Recent {
+    /// The ordinal of a text, found with `look_up` if it was not used lately.
+    pub(super) fn get_or_else<E>(
+        &mut self,
+        text: impl Hash,
+        look_up: impl FnOnce() -> Result<i64, E>,
+    ) -> Result<i64, E> {
+        let digest = Digest(self.keys.0.hash_one(&text), self.keys.1.hash_one(&text));
+        if let Some(ordinal) = self.young.get(&digest) {
+            return Ok(*ordinal);
+        }
+        let ordinal = match self.old.get(&digest) {
+            Some(ordinal) => *ordinal,
+            None => look_up()?,
+        };
+        if self.young.len() == GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(digest, ordinal);
+        Ok(ordinal)
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_stays_and_memory_is_bounded() {
+        let mut recent = Recent::default();
+        let mut look_ups = 0;
+        for number in 0..1_000_000 {
+            let found: Result<i64, ()> = recent.get_or_else(("often", 1), || {
+                look_ups += 1;
+                Ok(-1)
+            });
+            assert_eq!(found, Ok(-1));
+            assert_eq!(
+                recent.get_or_else(("once", number), || Ok::<_, ()>(number)),
+                Ok(number)
+            );
+        }
+        assert_eq!(look_ups, 1);
+        assert!(recent.young.len() + recent.old.len() <= 2 * GENERATION);
+        assert_eq!(recent.get_or_else(("failed", 0), || Err("disk")), Err("disk"));
+        assert_eq!(recent.get_or_else(("failed", 0), || Ok::<_, &str>(7)), Ok(7));
+        recent.clear();
+        assert_eq!(recent.get_or_else(("often", 1), || Ok::<_, ()>(5)), Ok(5));
+    }
+}
