@@ -52,6 +52,13 @@ pub fn restore(file: &Path, directory: &Path) -> Result<(), StoreError> {
             directory.display()
         )));
     }
+    if let Some(journal) = left_behind(&target) {
+        // SQLite would play it into whatever database has this name.
+        return Err(StoreError::Conflict(format!(
+            "{} belongs to a store that was removed; restore into an empty directory, chosen with --data",
+            journal.display()
+        )));
+    }
     let partial = partial_name(&target);
     let result = std::fs::copy(file, &partial)
         .map_err(|error| StoreError::Unavailable(format!("can't copy {}: {error}", file.display())))
@@ -84,6 +91,15 @@ fn check_backup(file: &Path) -> Result<(), StoreError> {
             file.display()
         ))),
     }
+}
+
+fn left_behind(file: &Path) -> Option<PathBuf> {
+    let names = ["-wal", "-shm", "-journal"].map(|suffix| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    });
+    names.into_iter().find(|name| name.exists())
 }
 
 fn partial_name(file: &Path) -> PathBuf {

@@ -10,10 +10,15 @@ use crate::store::StoreError;
 /// How long a write waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The one connection of this process that writes.
+/// The one connection of this process that writes. Changes nothing yet: the file may be somebody else's.
 pub(super) fn open_writer(file: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(file).map_err(|error| unusable(file, error))?;
     configure(&mut connection, file)?;
+    Ok(connection)
+}
+
+/// Sets up a file that is known to be ours, or empty, for durable writing.
+pub(super) fn prepare_writer(connection: &Connection, file: &Path) -> Result<(), StoreError> {
     // page_size holds only while the file is empty. Larger pages and rarer checkpoints cut write
     // amplification; FULL is what makes an acknowledged session survive a power cut.
     connection
@@ -26,8 +31,7 @@ pub(super) fn open_writer(file: &Path) -> Result<Connection, StoreError> {
              PRAGMA journal_size_limit = 134217728;
              PRAGMA cache_size = -32768;",
         )
-        .map_err(|error| unusable(file, error))?;
-    Ok(connection)
+        .map_err(|error| unusable(file, error))
 }
 
 /// A connection that only reads; it sees one consistent state for each statement or transaction.

@@ -84,6 +84,8 @@ impl SqliteStore {
         create_directory(directory)?;
         let (lock, served) = lock(directory, role)?;
         let mut connection = connection::open_writer(&file)?;
+        schema::check(&connection, &file)?;
+        connection::prepare_writer(&connection, &file)?;
         schema::prepare(&mut connection, &file, now())?;
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::load(&connection)?));
         let counters = Arc::new(Counters::default());

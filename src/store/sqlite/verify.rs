@@ -29,6 +29,14 @@ fn damages(transaction: &Transaction<'_>) -> Result<Vec<String>, StoreError> {
         .query_map([], |row| row.get(0))?
         .collect::<Result<Vec<String>, _>>()?;
     damages.retain(|line| line != "ok");
+    let mut statement = transaction.prepare("PRAGMA foreign_key_check")?;
+    let dangling = statement.query_map([], |row| Ok((row.get(0)?, row.get(2)?)))?;
+    for row in dangling {
+        let (table, parent): (String, String) = row?;
+        damages.push(format!(
+            "a row of {table} refers to a row of {parent} that does not exist"
+        ));
+    }
     let references = [
         (
             "app",
