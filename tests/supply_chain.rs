@@ -11,8 +11,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that fails says so by panicking"
+    clippy::panic
 )]
 
 use std::collections::BTreeSet;

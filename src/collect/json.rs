@@ -7,11 +7,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::scalar::Scalar;
+use super::attributes::{Attributes, attributes};
+use super::scalar::{Name, Scalar};
 use super::{Batch, Context, ItemError};
-use crate::model::{
-    AppId, AttributeValue, End, MAX_ATTRIBUTES, Millis, NewSession, Properties, PropertyFields, Session,
-};
+use crate::model::{AppId, End, Millis, NewSession, Properties, PropertyFields, Session};
 use crate::series::iso8601::{self, Written};
 
 /// Sessions that one body may have.
@@ -105,10 +104,6 @@ impl<'de> Deserialize<'de> for Envelope<'de> {
         deserializer.deserialize_map(EnvelopeVisitor)
     }
 }
-
-/// A member's name, borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 struct EnvelopeVisitor;
 
@@ -313,7 +308,7 @@ fn required(name: &str, what: &str) -> ItemError {
     ItemError(format!("'{name}' is required: {what}"))
 }
 
-fn wrong(name: &str, received: &Scalar<'_>, what: &str) -> ItemError {
+pub(super) fn wrong(name: &str, received: &Scalar<'_>, what: &str) -> ItemError {
     ItemError(format!("'{name}' must be {what}, received {received}"))
 }
 
@@ -400,102 +395,4 @@ fn end(ended_at: Option<Scalar<'_>>, duration: Option<Scalar<'_>>) -> Result<Opt
         (None, Some(millis)) => Ok(Some(End::After(millis))),
         (None, None) => Ok(None),
     }
-}
-
-/// The value of `attributes`: entries, or what stands there instead.
-enum Attributes<'a> {
-    Entries {
-        kept: Vec<(Cow<'a, str>, Scalar<'a>)>,
-        count: usize,
-    },
-    Other(Scalar<'a>),
-}
-
-impl<'de> Deserialize<'de> for Attributes<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AttributesVisitor)
-    }
-}
-
-struct AttributesVisitor;
-
-impl<'de> Visitor<'de> for AttributesVisitor {
-    type Value = Attributes<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Attributes::Other(Scalar::Null))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Attributes::Other(Scalar::Bool(value)))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Attributes::Other(Scalar::Number(value.into())))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Attributes::Other(Scalar::Number(value.into())))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
-        serde_json::Number::from_f64(value)
-            .map(|number| Attributes::Other(Scalar::Number(number)))
-            .ok_or_else(|| E::custom("number out of range"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Attributes::Other(Scalar::Text(Cow::Owned(value.to_owned()))))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Attributes::Other(Scalar::Array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut kept = Vec::new();
-        let mut count = 0;
-        while let Some((Name(name), value)) = members.next_entry()? {
-            count += 1;
-            if count <= MAX_ATTRIBUTES {
-                kept.push((name, value));
-            }
-        }
-        Ok(Attributes::Entries { kept, count })
-    }
-}
-
-type Entry<'a> = (Cow<'a, str>, AttributeValue<'a>);
-
-fn attributes(value: Option<Attributes<'_>>) -> Result<Vec<Entry<'_>>, ItemError> {
-    let (kept, count) = match value {
-        None | Some(Attributes::Other(Scalar::Null)) => return Ok(Vec::new()),
-        Some(Attributes::Other(other)) => return Err(wrong("attributes", &other, "an object")),
-        Some(Attributes::Entries { kept, count }) => (kept, count),
-    };
-    if count > MAX_ATTRIBUTES {
-        return Err(ItemError(format!(
-            "'attributes' must have at most {MAX_ATTRIBUTES} entries, received {count}"
-        )));
-    }
-    kept.into_iter()
-        .filter_map(|(name, value)| {
-            let value = match value {
-                Scalar::Null => return None,
-                Scalar::Text(text) => AttributeValue::Text(text),
-                Scalar::Number(number) => AttributeValue::Number(number),
-                Scalar::Bool(flag) => AttributeValue::Bool(flag),
-                other => {
-                    let name = format!("attributes.{}", name.chars().take(64).collect::<String>());
-                    return Some(Err(wrong(&name, &other, "a string, a number or a boolean")));
-                }
-            };
-            Some(Ok((name, value)))
-        })
-        .collect()
 }

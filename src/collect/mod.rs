@@ -1,5 +1,6 @@
 //! Other people's formats into sessions. Every reader ends in [`Session::new`](crate::model::Session::new).
 
+mod attributes;
 pub mod json;
 mod scalar;
 

@@ -35,6 +35,10 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
     }
 }
 
+/// A member's name, borrowed where it has no escapes.
+#[derive(serde::Deserialize)]
+pub(super) struct Name<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
 struct ScalarVisitor;
 
 impl<'de> Visitor<'de> for ScalarVisitor {

@@ -8,10 +8,20 @@ pub(super) const DAY: i64 = 86_400;
 
 /// A civil date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Date {
+pub struct Date {
     pub(super) year: i64,
     pub(super) month: i64,
     pub(super) day: i64,
+}
+
+impl Date {
+    /// The day before.
+    pub(super) fn previous(self) -> Self {
+        match self.day {
+            1 => date_from_days(days_from_date(self) - 1),
+            day => Self { day: day - 1, ..self },
+        }
+    }
 }
 
 /// Days from 1970-01-01 to the date; the date must exist.
@@ -68,6 +78,7 @@ mod tests {
             let (year, month, day) = (date.year().into(), date.month().into(), date.day().into());
             assert_eq!(date_from_days(days), Date { year, month, day });
             assert_eq!(days_from_date(Date { year, month, day }), days);
+            assert_eq!(date_from_days(days + 1).previous(), date_from_days(days));
             assert_eq!(days_in_month(year, month), i64::from(date.days_in_month()));
             date = next;
             days += 1;

@@ -14,6 +14,7 @@ mod unit;
 mod window;
 mod zone;
 
+pub use civil::Date;
 pub use ending_at::{EndingAt, EndingAtError};
 pub use unit::{Length, Unit, UnitError};
 pub use window::{Label, Window};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::civil::{DAY, date_from_days};
+use super::civil::{DAY, Date, date_from_days};
 use super::ending_at::EndingAt;
 use super::quantised::{QUARTER, Stretches};
 use super::{Length, Unit, Zone};
@@ -63,6 +63,7 @@ impl Window {
 fn days(stretches: &Stretches, length: Length, last: EndingAt) -> Window {
     let mut day = day_of(stretches, last.first_second(stretches));
     let end = next_day(stretches, day);
+    let mut date = date_from_days(day);
     let mut starts = Vec::with_capacity(length.get());
     // A zone skips one date at most; the bound only makes sure that this ends.
     for _ in 0..length.get() + 8 {
@@ -70,9 +71,10 @@ fn days(stretches: &Stretches, length: Length, last: EndingAt) -> Window {
             break;
         }
         if let Some(start) = stretches.first_instant_of(day) {
-            starts.push((start, Label::Day(day)));
+            starts.push((start, Label::Day(date)));
         }
         day -= 1;
+        date = date.previous();
     }
     Window::from_backwards(Unit::Day, end, starts)
 }
@@ -134,8 +136,8 @@ fn hour_of(stretches: &Stretches, second: i64) -> (i64, Label) {
 /// What a unit is called; its `Display` is the answer's `time`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Label {
-    /// Days since 1970-01-01: `2018-06-28`.
-    Day(i64),
+    /// `2018-06-28`.
+    Day(Date),
     /// The first instant, RFC 3339: `2018-06-28T23:00:00-04:00`, for UTC `+00:00`.
     Hour {
         /// Seconds since 1970-01-01T00:00 on local clocks.
@@ -149,9 +151,9 @@ impl Label {
     /// Appends what `Display` shows, as ASCII; much faster, for answers that are made of labels.
     pub fn append_to(self, text: &mut Vec<u8>) {
         match self {
-            Self::Day(day) => append_date(text, day),
+            Self::Day(date) => append_date(text, date),
             Self::Hour { local, offset } => {
-                append_date(text, local.div_euclid(DAY));
+                append_date(text, date_from_days(local.div_euclid(DAY)));
                 let second = local.rem_euclid(DAY);
                 text.push(b'T');
                 append_two(text, second / HOUR);
@@ -176,8 +178,7 @@ impl fmt::Display for Label {
     }
 }
 
-fn append_date(text: &mut Vec<u8>, day: i64) {
-    let date = date_from_days(day);
+fn append_date(text: &mut Vec<u8>, date: Date) {
     // An instant of the last hours of 9999 can have a local date of the year after.
     if date.year > 9999 {
         text.push(b'0' + (date.year / 10_000) as u8);

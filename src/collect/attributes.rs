@@ -1,0 +1,112 @@
+//! The value of `attributes` in the product's own format.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::ItemError;
+use super::json::wrong;
+use super::scalar::{Name, Scalar};
+use crate::model::{AttributeValue, MAX_ATTRIBUTES};
+
+/// The value of `attributes`: entries, or what stands there instead.
+pub(super) enum Attributes<'a> {
+    Entries {
+        kept: Vec<(Cow<'a, str>, Scalar<'a>)>,
+        count: usize,
+    },
+    Other(Scalar<'a>),
+}
+
+impl<'de> Deserialize<'de> for Attributes<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AttributesVisitor)
+    }
+}
+
+struct AttributesVisitor;
+
+impl<'de> Visitor<'de> for AttributesVisitor {
+    type Value = Attributes<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Attributes::Other(Scalar::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Attributes::Other(Scalar::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Attributes::Other(Scalar::Number(value.into())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Attributes::Other(Scalar::Number(value.into())))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
+        serde_json::Number::from_f64(value)
+            .map(|number| Attributes::Other(Scalar::Number(number)))
+            .ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Attributes::Other(Scalar::Text(Cow::Owned(value.to_owned()))))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        Ok(Attributes::Other(Scalar::Array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Vec::new();
+        let mut count = 0;
+        while let Some((Name(name), value)) = members.next_entry()? {
+            count += 1;
+            if count <= MAX_ATTRIBUTES {
+                kept.push((name, value));
+            }
+        }
+        Ok(Attributes::Entries { kept, count })
+    }
+}
+
+/// A name and its value.
+pub(super) type Entry<'a> = (Cow<'a, str>, AttributeValue<'a>);
+
+/// As properties take them; `null` is as good as absent.
+pub(super) fn attributes(value: Option<Attributes<'_>>) -> Result<Vec<Entry<'_>>, ItemError> {
+    let (kept, count) = match value {
+        None | Some(Attributes::Other(Scalar::Null)) => return Ok(Vec::new()),
+        Some(Attributes::Other(other)) => return Err(wrong("attributes", &other, "an object")),
+        Some(Attributes::Entries { kept, count }) => (kept, count),
+    };
+    if count > MAX_ATTRIBUTES {
+        return Err(ItemError(format!(
+            "'attributes' must have at most {MAX_ATTRIBUTES} entries, received {count}"
+        )));
+    }
+    kept.into_iter()
+        .filter_map(|(name, value)| {
+            let value = match value {
+                Scalar::Null => return None,
+                Scalar::Text(text) => AttributeValue::Text(text),
+                Scalar::Number(number) => AttributeValue::Number(number),
+                Scalar::Bool(flag) => AttributeValue::Bool(flag),
+                other => {
+                    let name = format!("attributes.{}", name.chars().take(64).collect::<String>());
+                    return Some(Err(wrong(&name, &other, "a string, a number or a boolean")));
+                }
+            };
+            Some(Ok((name, value)))
+        })
+        .collect()
+}
