@@ -20,6 +20,8 @@ const MAX_WAITING: u32 = 200_000;
 const MAX_CALLS: usize = 4_096;
 /// Sessions in a commit, unless one call brings more: longer commits make everyone wait longer and gain little.
 const GROUP: usize = 20_000;
+/// Commits under way: while one is being written, the next is prepared.
+const COMMITS: usize = 2;
 
 /// What became of the sessions of one call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -125,19 +127,17 @@ impl Recorder {
 }
 
 async fn run(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Submission>, metrics: Arc<Metrics>) {
+    let slots = Arc::new(Semaphore::new(COMMITS));
     let mut held: Option<Submission> = None;
-    loop {
+    while let Ok(slot) = slots.clone().acquire_owned().await {
         let Some(first) = (match held.take() {
             Some(submission) => Some(submission),
             None => queue.recv().await,
         }) else {
-            return;
+            break;
         };
+        let mut size = first.sessions.len();
         let mut group = vec![first];
-        let mut size = group
-            .iter()
-            .map(|submission| submission.sessions.len())
-            .sum::<usize>();
         while let Ok(next) = queue.try_recv() {
             if size + next.sessions.len() > GROUP {
                 held = Some(next);
@@ -146,8 +146,15 @@ async fn run(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Submission>, metri
             size += next.sessions.len();
             group.push(next);
         }
-        commit(store.as_ref(), group, &metrics).await;
+        let (store, metrics) = (store.clone(), metrics.clone());
+        tokio::spawn(async move {
+            commit(store.as_ref(), group, &metrics).await;
+            drop(slot);
+        });
     }
+    // The last commits hold their slots until they are done.
+    let all = u32::try_from(COMMITS).unwrap_or(u32::MAX);
+    let _ = slots.acquire_many(all).await;
 }
 
 /// Records a group as one batch and tells each caller what became of its part.

@@ -29,7 +29,7 @@ use self::catalog::Snapshot;
 use self::counters::{Counters, Series, SeriesKey};
 use self::readers::Readers;
 use self::watch::Watch;
-use self::writer::Writer;
+use self::writer::{Batch, Writer};
 use super::{Catalog, RateLimitChange, Recorded, Scope, Store, StoreError, Usage, Verification};
 use crate::model::{App, KeyId, Millis, NewApp, NewKey, NewWorkspace, Session, Workspace, WorkspaceId};
 
@@ -245,7 +245,10 @@ impl Store for SqliteStore {
     }
 
     async fn record(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError> {
-        self.on_writer(move |writer| writer.record(&sessions)).await
+        let batch = Batch::new(sessions, &self.snapshot.load().apps)?;
+        // The batch comes back to be freed here, not by the writer.
+        let recorded = self.on_writer(move |writer| writer.record(&batch).map(|outcomes| (outcomes, batch)));
+        recorded.await.map(|(outcomes, _)| outcomes)
     }
 
     async fn count(&self, scope: Scope, edges: &[i64]) -> Result<Vec<u64>, StoreError> {

@@ -49,8 +49,45 @@ impl rusqlite::ToSql for StoredSessionId<'_> {
     }
 }
 
-/// A session's place in the key order, and in the batch.
-type Place<'a> = ((i64, i64), i64, StoredSessionId<'a>, usize);
+/// Sessions with the order in which they are inserted. Made by whoever hands them over, so that the writer, which
+/// everyone waits for, does nothing but write.
+pub(super) struct Batch {
+    sessions: Vec<Session>,
+    places: Vec<Place>,
+}
+
+/// Ordinals of a session's app and workspace, and its index in the batch.
+struct Place {
+    app: i64,
+    workspace: i64,
+    index: usize,
+}
+
+impl Batch {
+    /// Sorts by key: neighbours share pages, which is what keeps large stores fast. Equal keys keep the order in
+    /// which they were delivered.
+    pub(super) fn new(sessions: Vec<Session>, apps: &HashMap<AppId, (i64, i64)>) -> Result<Self, StoreError> {
+        let mut keys = sessions
+            .iter()
+            .enumerate()
+            .map(|(index, session)| {
+                let (app, workspace) = apps
+                    .get(&session.app())
+                    .ok_or_else(|| StoreError::NotFound(format!("unknown app {}", session.app())))?;
+                let id = StoredSessionId::from(session.session_id());
+                Ok((*app, session.utc_day(), id, index, *workspace))
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        keys.sort_unstable();
+        let place = |(app, _, _, index, workspace)| Place {
+            app,
+            workspace,
+            index,
+        };
+        let places = keys.into_iter().map(place).collect();
+        Ok(Self { sessions, places })
+    }
+}
 
 impl Writer {
     pub(super) fn new(
@@ -69,8 +106,8 @@ impl Writer {
     }
 
     /// Records a batch in one transaction. After an error nothing of it is recorded.
-    pub(super) fn record(&mut self, sessions: &[Session]) -> Result<Vec<Recorded>, StoreError> {
-        let result = self.record_in_transaction(sessions);
+    pub(super) fn record(&mut self, batch: &Batch) -> Result<Vec<Recorded>, StoreError> {
+        let result = self.record_in_transaction(batch);
         if result.is_err() {
             self.interned.forget();
         } else if self.yields {
@@ -79,27 +116,19 @@ impl Writer {
         result
     }
 
-    fn record_in_transaction(&mut self, sessions: &[Session]) -> Result<Vec<Recorded>, StoreError> {
-        let snapshot = self.snapshot.load_full();
-        let places = in_key_order(sessions, &snapshot.apps)?;
+    fn record_in_transaction(&mut self, batch: &Batch) -> Result<Vec<Recorded>, StoreError> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut outcomes = vec![Recorded::Duplicate; sessions.len()];
+        let mut outcomes = vec![Recorded::Duplicate; batch.sessions.len()];
         let mut deltas = BTreeMap::<(i64, i64, i64), u32>::new();
-        insert(
-            &transaction,
-            &mut self.interned,
-            sessions,
-            &places,
-            |at, place, session| {
-                if let Some(outcome) = outcomes.get_mut(at) {
-                    *outcome = Recorded::New;
-                }
-                let quarter = session.started_at().div_euclid(QUARTER * 1000);
-                *deltas.entry((place.1, place.0, quarter)).or_default() += 1;
-            },
-        )?;
+        insert(&transaction, &mut self.interned, batch, |place, session| {
+            if let Some(outcome) = outcomes.get_mut(place.index) {
+                *outcome = Recorded::New;
+            }
+            let quarter = session.started_at().div_euclid(QUARTER * 1000);
+            *deltas.entry((place.workspace, place.app, quarter)).or_default() += 1;
+        })?;
         if deltas.is_empty() {
             // Ends may have been added; no counter changed, so no number is needed.
             transaction.commit()?;
@@ -147,40 +176,20 @@ impl Writer {
     }
 }
 
-/// Sorted by key: neighbours share pages, which is what keeps large stores fast. Equal keys keep the order
-/// in which they were delivered.
-fn in_key_order<'a>(
-    sessions: &'a [Session],
-    apps: &HashMap<AppId, (i64, i64)>,
-) -> Result<Vec<Place<'a>>, StoreError> {
-    let mut places = sessions
-        .iter()
-        .enumerate()
-        .map(|(at, session)| {
-            let app = apps
-                .get(&session.app())
-                .ok_or_else(|| StoreError::NotFound(format!("unknown app {}", session.app())))?;
-            Ok((*app, session.utc_day(), session.session_id().into(), at))
-        })
-        .collect::<Result<Vec<Place<'a>>, StoreError>>()?;
-    places.sort_unstable();
-    Ok(places)
-}
-
 fn insert(
     transaction: &Transaction<'_>,
     interned: &mut Interned,
-    sessions: &[Session],
-    places: &[Place<'_>],
-    mut on_new: impl FnMut(usize, (i64, i64), &Session),
+    batch: &Batch,
+    mut on_new: impl FnMut(&Place, &Session),
 ) -> Result<(), StoreError> {
     let mut interner = Interner::new(transaction, interned)?;
     let mut record = transaction.prepare_cached(include_str!("sql/record_session.sql"))?;
     let mut extend = transaction.prepare_cached(include_str!("sql/extend_session.sql"))?;
-    for ((app, workspace), day, session_id, at) in places {
-        let Some(session) = sessions.get(*at) else {
+    for place in &batch.places {
+        let Some(session) = batch.sessions.get(place.index) else {
             continue;
         };
+        let Place { app, workspace, .. } = place;
         let user = session
             .user_id()
             .map(|id| interner.identity(*workspace, IdentityKind::User, id))
@@ -190,7 +199,8 @@ fn insert(
             .map(|id| interner.identity(*workspace, IdentityKind::Device, id))
             .transpose()?;
         let properties = interner.properties(session.properties().as_str())?;
-        let start = session.millis_of_day();
+        let session_id = StoredSessionId::from(session.session_id());
+        let (day, start) = (session.utc_day(), session.millis_of_day());
         let inserted = record.execute(params![
             app,
             day,
@@ -202,7 +212,7 @@ fn insert(
             properties
         ])?;
         if inserted == 1 {
-            on_new(*at, (*app, *workspace), session);
+            on_new(place, session);
         } else if let Some(duration) = session.duration() {
             extend.execute(params![app, day, session_id, start + i64::from(duration)])?;
         }
