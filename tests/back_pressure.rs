@@ -1,0 +1,87 @@
+//! When more comes in than the store can take, callers are told to come back; memory stays bounded, nothing is lost.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails says so by panicking"
+)]
+
+mod support;
+
+use std::fmt::Write as _;
+use std::sync::mpsc;
+
+use support::{Answer, Server, send};
+
+/// 24 calls of 10,000 sessions: more than the 200,000 that may wait.
+const CALLS: usize = 24;
+
+fn body(server: &Server, call: usize) -> String {
+    (0..10_000).fold(String::new(), |mut lines, line| {
+        let app = &server.app;
+        writeln!(
+            lines,
+            r#"{{"app_id":"{app}","session_id":"{call}-{line}","started_at":1700000000}}"#
+        )
+        .unwrap();
+        lines
+    })
+}
+
+fn deliver(server: &Server, body: String) -> Answer {
+    let request = server
+        .client()
+        .post(format!("{}/sessions/track", server.url))
+        .bearer_auth(&server.key);
+    send(request.header("content-type", "application/x-ndjson").body(body))
+}
+
+#[test]
+fn a_full_queue_refuses_at_once_and_what_was_refused_can_be_sent_again() {
+    let server = Server::start();
+    let bodies: Vec<String> = (0..CALLS).map(|call| body(&server, call)).collect();
+    // Somebody else holds the write lock: nothing can be committed.
+    let mut other = rusqlite::Connection::open(server.data.join("sessions.sqlite")).unwrap();
+    let lock = other
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .unwrap();
+    let (answers, received) = mpsc::channel();
+    std::thread::scope(|scope| {
+        for (call, body) in bodies.iter().enumerate() {
+            let (server, answers) = (&server, answers.clone());
+            scope.spawn(move || answers.send((call, deliver(server, body.clone()))).unwrap());
+        }
+        drop(answers);
+        // The first answer there is can only be a refusal.
+        let first = received.recv().unwrap();
+        lock.rollback().unwrap();
+        let mut refused = Vec::new();
+        for (call, answer) in std::iter::once(first).chain(received.iter()) {
+            match answer.status {
+                201 => {}
+                503 => {
+                    assert!(
+                        answer.message().contains("too many sessions are waiting"),
+                        "{}",
+                        answer.text
+                    );
+                    assert_eq!(answer.header("retry-after"), "1");
+                    refused.push(call);
+                }
+                status => panic!("{status}: {}", answer.text),
+            }
+        }
+        assert!(!refused.is_empty());
+        let recorded = (CALLS - refused.len()) as u64 * 10_000;
+        assert_eq!(server.counts("length=1&ending_at=1700000000"), [recorded]);
+        for call in refused {
+            assert_eq!(deliver(&server, bodies[call].clone()).status, 201);
+        }
+    });
+    assert_eq!(
+        server.counts("length=1&ending_at=1700000000"),
+        [CALLS as u64 * 10_000]
+    );
+}
