@@ -44,7 +44,7 @@ pub struct Listeners {
     pub ops: Option<TcpListener>,
 }
 
-/// Serves until `shutdown` is ready, then finishes what was accepted, for at most [`GRACE`].
+/// Serves until `shutdown` is ready, then finishes what was accepted, for at most eight seconds.
 pub async fn serve(listeners: Listeners, state: ApiState, shutdown: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
     let api = accept(listeners.api, router(state.clone()), &graceful);

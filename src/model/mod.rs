@@ -1,6 +1,6 @@
 //! The nouns, valid by construction: a value of these types that exists may be stored.
 //!
-//! Nothing here does I/O or knows a store, a wire format or a calendar. Read [`session`] first: it is
+//! Nothing here does I/O or knows a store, a wire format or a calendar. Read [`Session`] first: it is
 //! what every wire format ends in and what the recorder takes.
 
 mod app;

@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file in a directory.
 //!
-//! [`writer`] records and changes, on a thread of its own; readers use connections of their own and never wait
-//! for it; [`counters`] answers from memory; [`watch`] notices what other processes changed.
+//! `writer` records and changes, on a thread of its own; readers use connections of their own and never wait for it;
+//! `counters` answers from memory; `watch` notices what other processes changed.
 
 mod backup;
 mod catalog;
@@ -173,7 +173,16 @@ fn lock(directory: &Path, role: Role) -> Result<(Option<File>, bool), StoreError
     let failed =
         |error: std::io::Error| StoreError::Unavailable(format!("can't lock {}: {error}", path.display()));
     let file = File::create(&path).map_err(failed)?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    // A command holds the lock for an instant, to see whether there is a server.
+    for _ in 0..50 {
+        if role != Role::Server || !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) if role == Role::Server => Ok((Some(file), false)),
         Ok(()) => Ok((None, false)),
         Err(TryLockError::WouldBlock) if role == Role::Server => Err(StoreError::Unavailable(format!(
