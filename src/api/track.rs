@@ -58,7 +58,7 @@ struct TrackedSession {
     /// Seconds, 0 to 604,800.
     #[schema(required = false, minimum = 0, maximum = 604_800, example = 312.5)]
     duration: f64,
-    /// 1 to 64 bytes, as are the versions and the model.
+    /// Up to 64 bytes, as are the versions and the model; empty is as good as absent.
     #[schema(required = false, example = "ios")]
     platform: String,
     #[schema(required = false, example = "17.4.1")]

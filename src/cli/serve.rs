@@ -92,9 +92,15 @@ struct FirstKey {
 pub async fn run(args: ServeArgs, globals: &Globals) -> anyhow::Result<()> {
     let args = args.or_config(globals)?;
     let store = Arc::new(SqliteStore::open(&globals.data, Role::Server)?);
+    start_logging(&args)?;
+    // Before the first key is made: it is shown only once, so nothing may fail any more.
+    let bound = bind(&args).await?;
     let first = create_first(store.as_ref()).await?;
     let json = globals.json;
-    serve_store(store, args, |listening| announce(listening, first.as_ref(), json)).await
+    serve_bound(store, args, bound, |listening| {
+        announce(listening, first.as_ref(), json)
+    })
+    .await
 }
 
 /// Serves an open store until SIGTERM or SIGINT, then finishes what was accepted and closes the store.
@@ -108,7 +114,16 @@ pub async fn serve_store(
     announce: impl FnOnce(&Listening),
 ) -> anyhow::Result<()> {
     start_logging(&args)?;
-    let (listeners, listening) = bind(&args).await?;
+    let bound = bind(&args).await?;
+    serve_bound(store, args, bound, announce).await
+}
+
+async fn serve_bound(
+    store: Arc<dyn Store>,
+    args: ServeArgs,
+    (listeners, listening): (Listeners, Listening),
+    announce: impl FnOnce(&Listening),
+) -> anyhow::Result<()> {
     let shutdown = shutdown_signal()?;
     let metrics = Arc::new(Metrics::new());
     let recorder = Recorder::start(store.clone(), metrics.clone());
@@ -143,6 +158,12 @@ impl ServeArgs {
         self.log_format = self.log_format.or(config.log_format);
         self.log_level = self.log_level.or_else(|| config.log_level.clone());
         self.request_timeout = self.request_timeout.or(config.request_timeout);
+        if self
+            .request_timeout
+            .is_some_and(|seconds| !(1..=3600).contains(&seconds))
+        {
+            bail!("request-timeout in the config file must be 1 to 3600 seconds");
+        }
         if self.trusted_proxies.is_empty() {
             self.trusted_proxies.clone_from(&config.trusted_proxies);
         }

@@ -39,8 +39,7 @@ pub enum BodyError {
 /// When the body as a whole can't be read. Sessions that are refused one by one are in the batch.
 pub fn read_object(body: &[u8], context: &Context<'_>) -> Result<Batch, BodyError> {
     let text = std::str::from_utf8(body).map_err(|error| BodyError::NotUtf8(error.valid_up_to()))?;
-    let envelope: Envelope<'_> =
-        serde_json::from_str(text).map_err(|error| BodyError::Shape(error.to_string()))?;
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| BodyError::Shape(cut(&error)))?;
     if envelope.too_many {
         return Err(BodyError::TooMany);
     }
@@ -87,7 +86,7 @@ pub fn read_lines(body: &[u8], context: &Context<'_>) -> Result<Batch, BodyError
 /// The first thing that is wrong with it.
 pub fn session(json: &[u8], context: &Context<'_>) -> Result<Session, ItemError> {
     let wire: Wire<'_> =
-        serde_json::from_slice(json).map_err(|error| ItemError(format!("not a session: {error}")))?;
+        serde_json::from_slice(json).map_err(|error| ItemError(format!("not a session: {}", cut(&error))))?;
     if let Some(name) = wire.repeated {
         return Err(ItemError(format!("'{name}' is given twice")));
     }
@@ -300,6 +299,17 @@ impl Wire<'_> {
     }
 }
 
+/// What the JSON reader says may repeat what it was given.
+fn cut(error: &serde_json::Error) -> String {
+    const SHOWN: usize = 160;
+    let text = error.to_string();
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
 fn refused(error: impl std::error::Error) -> ItemError {
     ItemError(error.to_string())
 }
@@ -394,5 +404,18 @@ fn end(ended_at: Option<Scalar<'_>>, duration: Option<Scalar<'_>>) -> Result<Opt
         (Some(at), None) => Ok(Some(End::At(at))),
         (None, Some(millis)) => Ok(Some(End::After(millis))),
         (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_repeats_only_the_beginning_of_what_was_received() {
+        let long = format!(r#"{{"sessions":"{}"}}"#, "é".repeat(10_000));
+        let error = serde_json::from_str::<Envelope<'_>>(&long).err().unwrap();
+        assert!(error.to_string().len() > 10_000);
+        assert_eq!(cut(&error).chars().count(), 161);
     }
 }

@@ -15,8 +15,8 @@ const MAX_VALUE_BYTES: usize = 256;
 /// Why a property is refused. The message names it and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PropertyError {
-    /// One of the six fields is empty or too long.
-    #[error("'{field}' must have 1 to {MAX_FIELD_BYTES} bytes, received {bytes}")]
+    /// One of the six fields is too long.
+    #[error("'{field}' must have at most {MAX_FIELD_BYTES} bytes, received {bytes}")]
     FieldLength {
         /// Its name.
         field: &'static str,
@@ -123,8 +123,11 @@ impl Properties {
 }
 
 fn write_field(text: &mut String, field: &'static str, value: Option<&str>) -> Result<(), PropertyError> {
-    let Some(value) = value else { return Ok(()) };
-    if !(1..=MAX_FIELD_BYTES).contains(&value.len()) {
+    // Many SDKs send an empty text for what they don't know.
+    let Some(value) = value.filter(|value| !value.is_empty()) else {
+        return Ok(());
+    };
+    if value.len() > MAX_FIELD_BYTES {
         return Err(PropertyError::FieldLength {
             field,
             bytes: value.len(),
@@ -304,6 +307,19 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_field_is_as_good_as_absent() {
+        let empty = Some("");
+        let fields = PropertyFields {
+            platform: empty,
+            os_version: empty,
+            app_version: empty,
+            device_model: empty,
+            ..Default::default()
+        };
+        assert_eq!(Properties::new(&fields, vec![]).unwrap().as_str(), "{}");
+    }
+
+    #[test]
     fn limits_are_in_bytes_and_named() {
         let long = "é".repeat(33);
         let fields = PropertyFields {
@@ -312,7 +328,7 @@ mod tests {
         };
         assert_eq!(
             Properties::new(&fields, vec![]).unwrap_err().to_string(),
-            "'platform' must have 1 to 64 bytes, received 66"
+            "'platform' must have at most 64 bytes, received 66"
         );
         let none = PropertyFields::default();
         let long_value = "x".repeat(257);

@@ -68,7 +68,7 @@ fn as_text(demo: &Demo, listening: &Listening) -> String {
             curl(&format!("length=14&app_id={}", app.id))
         ));
         parts.push(format!(
-            "Record a session, which the first two count at once:\n\
+            "Record a session, which all of these count at once:\n\
              curl -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \
              -d '{{\"sessions\":[{{\"app_id\":\"{}\",\"session_id\":\"mine-1\",\"started_at\":'$(date +%s)'}}]}}' \
              '{api}/sessions/track'",

@@ -30,6 +30,13 @@ pub(super) fn backup(connection: &Connection, file: &Path) -> Result<(), StoreEr
 
 /// `query_only` forbids every write, also into another file. A connection on which this fails is not used again.
 fn copy(connection: &Connection, path: &str) -> Result<(), StoreError> {
+    // Made beforehand, empty, so that it is closed to other users, as the store's directory is.
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = options.open(path);
+    made.map_err(|error| StoreError::Unavailable(format!("can't write {path}: {error}")))?;
     connection.pragma_update(None, "query_only", false)?;
     connection.execute("VACUUM INTO ?1", [path])?;
     connection.pragma_update(None, "query_only", true)?;
