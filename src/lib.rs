@@ -10,6 +10,19 @@
 //! - [`collect`] – wire formats into sessions.
 //! - [`api`] – HTTP.
 //! - [`cli`] – one file per command.
+//!
+//! Calendars can be used on their own. A day that daylight saving makes 23 hours long is one unit:
+//!
+//! ```
+//! use sessionmeter::series::{Length, Unit, Window, Zone, ending_at};
+//!
+//! let zone = Zone::new("America/New_York").ok_or("unknown zone")?;
+//! let length = Length::new(1).ok_or("length")?;
+//! let last = ending_at::parse("2024-03-10")?;
+//! let window = Window::new(&zone, Unit::Day, length, Some(&last), 0);
+//! assert_eq!(window.edges(), [1_710_046_800, 1_710_129_600]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod api;
 pub mod cli;
