@@ -7,7 +7,6 @@
 //! The checks are plain functions over parsed data, so that the tests at the end can hand them forged packages
 //! and see them fail.
 #![allow(
-    missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
