@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::{FILE, Role, connection, create_directory, lock, schema};
+use super::{FILE, Role, beside, connection, create_directory, lock, schema};
 use crate::store::StoreError;
+
+/// Ends the name of a copy that is not complete yet.
+const PARTIAL: &str = ".partial";
 
 /// Copies one consistent state. The file appears under its name only when it is complete and on disk.
 pub(super) fn backup(connection: &Connection, file: &Path) -> Result<(), StoreError> {
@@ -17,7 +20,7 @@ pub(super) fn backup(connection: &Connection, file: &Path) -> Result<(), StoreEr
             file.display()
         )));
     }
-    let partial = partial_name(file);
+    let partial = beside(file, PARTIAL);
     let path = partial
         .to_str()
         .ok_or_else(|| StoreError::Conflict("the backup's path must be valid UTF-8".into()))?;
@@ -66,7 +69,7 @@ pub fn restore(file: &Path, directory: &Path) -> Result<(), StoreError> {
             journal.display()
         )));
     }
-    let partial = partial_name(&target);
+    let partial = beside(&target, PARTIAL);
     let result = std::fs::copy(file, &partial)
         .map_err(|error| StoreError::Unavailable(format!("can't copy {}: {error}", file.display())))
         .and_then(|_| finish(&partial, &target));
@@ -101,18 +104,8 @@ fn check_backup(file: &Path) -> Result<(), StoreError> {
 }
 
 fn left_behind(file: &Path) -> Option<PathBuf> {
-    let names = ["-wal", "-shm", "-journal"].map(|suffix| {
-        let mut name = file.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    });
+    let names = ["-wal", "-shm", "-journal"].map(|suffix| beside(file, suffix));
     names.into_iter().find(|name| name.exists())
-}
-
-fn partial_name(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
 }
 
 /// Syncs the file, gives it its name without replacing anything, and syncs the directory that now names it.

@@ -201,6 +201,13 @@ fn run(mut writer: Writer, mut queue: mpsc::Receiver<Job>) {
     writer.finish();
 }
 
+/// The file next to `file` whose name is longer by `suffix`.
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 fn now() -> Millis {
     jiff::Timestamp::now().as_millisecond()
 }
@@ -284,11 +291,7 @@ impl Store for SqliteStore {
     async fn usage(&self) -> Result<Usage, StoreError> {
         let bytes = ["", "-wal", "-shm"]
             .iter()
-            .filter_map(|suffix| {
-                let mut name = self.file.clone().into_os_string();
-                name.push(suffix);
-                std::fs::metadata(PathBuf::from(name)).ok()
-            })
+            .filter_map(|suffix| std::fs::metadata(beside(&self.file, suffix)).ok())
             .map(|metadata| metadata.len())
             .sum();
         Ok(Usage { bytes })
