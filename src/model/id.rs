@@ -73,6 +73,10 @@ id! {
     /// Names an API key (not its secret) on this server.
     KeyId
 }
+id! {
+    /// Names a segment on this server.
+    SegmentId
+}
 
 #[cfg(test)]
 mod tests {

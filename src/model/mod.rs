@@ -4,19 +4,27 @@
 //! what every wire format ends in and what the recorder takes.
 
 mod app;
+mod filter;
 mod id;
 mod key;
 mod name;
 mod properties;
+mod segment;
 mod session;
+mod user_attributes;
 mod workspace;
 
 pub use app::{App, NewApp};
-pub use id::{AppId, IdError, KeyId, WorkspaceId};
+pub use filter::{Facts, Filter, FilterError, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH};
+pub use id::{AppId, IdError, KeyId, SegmentId, WorkspaceId};
 pub use key::{ApiKey, KeyHash, KeySecret, NewKey, Permission, PermissionError, Permissions};
 pub use name::{Name, NameError};
 pub use properties::{AttributeValue, MAX_ATTRIBUTES, Properties, PropertyError, PropertyFields};
+pub use segment::{
+    DEFAULT_SEGMENT_LIMIT, NewSegment, Segment, SegmentChange, SegmentNotes, SegmentNotesError, Tracking,
+};
 pub use session::{
     End, MAX_DURATION_MILLIS, MAX_SESSION_ID_BYTES, Millis, NewSession, Session, SessionError,
 };
+pub use user_attributes::{MAX_USER_ATTRIBUTES, UserAttributes, UserUpdate, UserUpdateError};
 pub use workspace::{DEFAULT_RATE_LIMIT, NewWorkspace, RateLimits, Workspace};

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 /// Attributes a session may have.
 pub const MAX_ATTRIBUTES: usize = 32;
 const MAX_FIELD_BYTES: usize = 64;
-const MAX_NAME_BYTES: usize = 64;
-const MAX_VALUE_BYTES: usize = 256;
+pub(super) const MAX_NAME_BYTES: usize = 64;
+pub(super) const MAX_VALUE_BYTES: usize = 256;
 
 /// Why a property is refused. The message names it and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -173,18 +173,24 @@ fn write_attributes(
                     bytes: value.len(),
                 });
             }
-            AttributeValue::Text(value) => write_json_string(text, value),
-            // Writing to a String can't fail.
-            AttributeValue::Number(number) => _ = write!(text, "{number}"),
-            AttributeValue::Bool(flag) => text.push_str(if *flag { "true" } else { "false" }),
+            value => write_value(text, value),
         }
     }
     text.push('}');
     Ok(())
 }
 
+pub(super) fn write_value(text: &mut String, value: &AttributeValue<'_>) {
+    match value {
+        AttributeValue::Text(value) => write_json_string(text, value),
+        // Writing to a String can't fail.
+        AttributeValue::Number(number) => _ = write!(text, "{number}"),
+        AttributeValue::Bool(flag) => text.push_str(if *flag { "true" } else { "false" }),
+    }
+}
+
 /// Escapes only what JSON demands, so that equal strings have equal texts.
-fn write_json_string(text: &mut String, value: &str) {
+pub(super) fn write_json_string(text: &mut String, value: &str) {
     text.push('"');
     if value
         .bytes()
