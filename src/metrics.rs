@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::store::Counting;
+
 /// A finished request. `route` is the route's pattern, never the path that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Request {
@@ -63,6 +65,9 @@ pub struct Metrics {
     pub commit_failures: Counter,
     /// Bytes of the store on disk.
     pub store_bytes: Gauge,
+    segments_being_counted: Gauge,
+    segment_sessions_walked: Gauge,
+    segment_sessions_to_walk: Gauge,
 }
 
 impl fmt::Debug for Metrics {
@@ -93,6 +98,9 @@ impl Metrics {
             commit_sessions: Histogram::new(exponential_buckets(1.0, 4.0, 9)),
             commit_failures: Counter::default(),
             store_bytes: Gauge::default(),
+            segments_being_counted: Gauge::default(),
+            segment_sessions_walked: Gauge::default(),
+            segment_sessions_to_walk: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -139,6 +147,21 @@ impl Metrics {
             Unit::Bytes,
             self.store_bytes.clone(),
         );
+        registry.register(
+            "segments_being_counted",
+            "Segments whose past is not counted yet",
+            self.segments_being_counted.clone(),
+        );
+        registry.register(
+            "segment_sessions_walked",
+            "Recorded sessions that counting the past of segments has walked",
+            self.segment_sessions_walked.clone(),
+        );
+        registry.register(
+            "segment_sessions_to_walk",
+            "Recorded sessions that counting the past of segments has to walk in all",
+            self.segment_sessions_to_walk.clone(),
+        );
         for outcome in [
             OutcomeKind::recorded,
             OutcomeKind::duplicate,
@@ -156,6 +179,18 @@ impl Metrics {
         };
         self.latency.get_or_create(&route).observe(seconds);
         self.requests.get_or_create(request).inc();
+    }
+
+    /// Notes how far counting the past of segments has come; all 0 when nothing is left to count.
+    pub fn counting(&self, counting: &Counting) {
+        let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (done, total) = match counting.segments {
+            0 => (0, 0),
+            _ => (gauge(counting.done), gauge(counting.total)),
+        };
+        self.segments_being_counted.set(gauge(counting.segments));
+        self.segment_sessions_walked.set(done);
+        self.segment_sessions_to_walk.set(total);
     }
 
     /// Notes delivered sessions.

@@ -105,17 +105,36 @@ pub enum Permission {
     SessionsDataSeries,
     /// `POST /sessions/track`
     SessionsTrack,
+    /// `GET /segments/list`
+    SegmentsList,
+    /// `GET /segments/details`
+    SegmentsDetails,
+    /// Creating, changing and deleting segments
+    SegmentsWrite,
+    /// `POST /users/track`
+    UsersTrack,
 }
 
 impl Permission {
     /// Every permission there is.
-    pub const ALL: [Self; 2] = [Self::SessionsDataSeries, Self::SessionsTrack];
+    pub const ALL: [Self; 6] = [
+        Self::SessionsDataSeries,
+        Self::SessionsTrack,
+        Self::SegmentsList,
+        Self::SegmentsDetails,
+        Self::SegmentsWrite,
+        Self::UsersTrack,
+    ];
 
     /// As it is written on the command line and in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SessionsDataSeries => "sessions.data_series",
             Self::SessionsTrack => "sessions.track",
+            Self::SegmentsList => "segments.list",
+            Self::SegmentsDetails => "segments.details",
+            Self::SegmentsWrite => "segments.write",
+            Self::UsersTrack => "users.track",
         }
     }
 

@@ -68,6 +68,21 @@ impl SegmentNotes {
         }
     }
 
+    /// These notes with another description, other tags, or both.
+    ///
+    /// # Errors
+    /// As [`SegmentNotes::new`].
+    pub fn with(
+        &self,
+        description: Option<String>,
+        tags: Option<Vec<String>>,
+    ) -> Result<Self, SegmentNotesError> {
+        Self::new(
+            description.unwrap_or_else(|| self.description.clone()),
+            tags.unwrap_or_else(|| self.tags.clone()),
+        )
+    }
+
     /// What its maker wrote, possibly nothing; at most 1,000 bytes.
     pub fn description(&self) -> &str {
         &self.description

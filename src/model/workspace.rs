@@ -34,6 +34,8 @@ pub struct Workspace {
     pub time_zone: String,
     /// Requests per clock hour.
     pub rate_limits: RateLimits,
+    /// Segments that may have analytics tracking on.
+    pub segment_limit: u32,
 }
 
 /// What is needed to create a workspace.

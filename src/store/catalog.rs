@@ -1,9 +1,9 @@
-//! Workspaces with their apps and keys, read whole: there are few, and every request needs them.
+//! Workspaces with their apps, keys and segments, read whole: there are few, and every request needs them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::{ApiKey, App, AppId, KeyHash, KeyId, Workspace, WorkspaceId};
+use crate::model::{ApiKey, App, AppId, KeyHash, KeyId, Segment, SegmentId, Workspace, WorkspaceId};
 use crate::series::Zone;
 
 /// A workspace and what belongs to it.
@@ -17,6 +17,8 @@ pub struct WorkspaceEntry {
     pub apps: Vec<App>,
     /// Its keys, revoked ones too, oldest first.
     pub keys: Vec<ApiKey>,
+    /// Its segments, oldest first.
+    pub segments: Vec<Segment>,
 }
 
 impl WorkspaceEntry {
@@ -30,6 +32,22 @@ impl WorkspaceEntry {
         match id_or_name.parse() {
             Ok(id) => self.app(id),
             Err(_) => self.apps.iter().find(|app| app.name.as_str() == id_or_name),
+        }
+    }
+
+    /// The segment with this id, if it belongs to this workspace.
+    pub fn segment(&self, id: SegmentId) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.id == id)
+    }
+
+    /// The segment with this id or name.
+    pub fn find_segment(&self, id_or_name: &str) -> Option<&Segment> {
+        match id_or_name.parse() {
+            Ok(id) => self.segment(id),
+            Err(_) => self
+                .segments
+                .iter()
+                .find(|segment| segment.name.as_str() == id_or_name),
         }
     }
 

@@ -19,7 +19,8 @@ pub use error::StoreError;
 pub use verification::{Mismatch, Verification};
 
 use crate::model::{
-    App, AppId, KeyId, Millis, NewApp, NewKey, NewWorkspace, Session, Workspace, WorkspaceId,
+    App, AppId, KeyId, Millis, NewApp, NewKey, NewSegment, NewWorkspace, SegmentChange, SegmentId, Session,
+    UserUpdate, Workspace, WorkspaceId,
 };
 
 /// Whose sessions are counted.
@@ -40,6 +41,37 @@ pub enum Recorded {
     Duplicate,
 }
 
+/// What became of an update of a user's attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Updated {
+    /// Later sessions of the user carry them.
+    Done,
+    /// The user would have more than [`MAX_USER_ATTRIBUTES`](crate::model::MAX_USER_ATTRIBUTES): nothing of this update
+    /// was taken over.
+    TooMany,
+}
+
+/// How far counting the past of segments has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counting {
+    /// Segments that are not counted yet.
+    pub segments: u64,
+    /// Recorded sessions that were walked.
+    pub done: u64,
+    /// Sessions there were when it began.
+    pub total: u64,
+}
+
+impl Counting {
+    /// 0 to 99, and 100 when nothing is left to count.
+    pub fn percent(&self) -> u64 {
+        match self.segments {
+            0 => 100,
+            _ => (self.done.saturating_mul(100) / self.total.max(1)).min(99),
+        }
+    }
+}
+
 /// How large the store is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
@@ -56,12 +88,12 @@ pub struct RateLimitChange {
     pub recording: Option<u64>,
 }
 
-/// A place for workspaces, apps, keys and sessions.
+/// A place for workspaces, apps, keys, segments and sessions.
 ///
 /// Any number of processes may use the same store. What one of them changed, the others see within one second.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Workspaces with their apps and keys, as of at most a second ago; own changes at once.
+    /// Workspaces with their apps, keys and segments, as of at most a second ago; own changes at once.
     fn catalog(&self) -> Arc<Catalog>;
 
     /// Adds a workspace.
@@ -89,6 +121,34 @@ pub trait Store: Send + Sync + 'static {
     /// Notes when keys were last used; an older time than the noted one changes nothing.
     async fn note_key_use(&self, uses: Vec<(KeyId, Millis)>) -> Result<(), StoreError>;
 
+    /// How many segments of a workspace may have analytics tracking on; those that have it keep it.
+    async fn set_segment_limit(&self, workspace: WorkspaceId, limit: u32) -> Result<(), StoreError>;
+
+    /// Adds a segment.
+    async fn create_segment(&self, workspace: WorkspaceId, new: NewSegment) -> Result<(), StoreError>;
+
+    /// Changes a segment. With tracking turned on, or another filter, its past is counted anew, see
+    /// [`Store::counting`]; sessions that are recorded from now on count at once.
+    async fn change_segment(&self, segment: SegmentId, change: SegmentChange) -> Result<(), StoreError>;
+
+    /// The segment and its counts are gone; no session is.
+    async fn delete_segment(&self, segment: SegmentId) -> Result<(), StoreError>;
+
+    /// How far counting the past has come: of one segment, or of all. An unknown segment has nothing left to count.
+    async fn counting(&self, segment: Option<SegmentId>) -> Result<Counting, StoreError>;
+
+    /// Counts a little of the past, which a store that was opened by a server also does by itself; whether there is
+    /// more to do.
+    async fn count_some(&self) -> Result<bool, StoreError>;
+
+    /// Changes attributes of users, in this order; sessions that are recorded from now on carry them. The outcomes
+    /// stand in the order of the updates.
+    async fn update_users(
+        &self,
+        workspace: WorkspaceId,
+        updates: Vec<UserUpdate>,
+    ) -> Result<Vec<Updated>, StoreError>;
+
     /// Records sessions as one unit: when this returns, all of them survive a power cut and are in every
     /// count that starts from now on; on an error none of them is recorded.
     ///
@@ -96,9 +156,16 @@ pub trait Store: Send + Sync + 'static {
     /// recorded once, with the values that stand first.
     async fn record(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError>;
 
-    /// The number of sessions that started between each two neighbouring edges (start included, end not).
-    /// Fewer than two edges give no number.
-    async fn count(&self, scope: Scope, edges: &[i64]) -> Result<Vec<u64>, StoreError>;
+    /// The number of sessions that started between each two neighbouring edges (start included, end not), everyone's
+    /// or those of a segment. Fewer than two edges give no number.
+    ///
+    /// [`StoreError::Conflict`] where the segment is not tracked, or its past not counted yet.
+    async fn count(
+        &self,
+        scope: Scope,
+        segment: Option<SegmentId>,
+        edges: &[i64],
+    ) -> Result<Vec<u64>, StoreError>;
 
     /// Whether the store can be read right now.
     async fn ready(&self) -> Result<(), StoreError>;

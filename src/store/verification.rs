@@ -1,12 +1,14 @@
 //! What `verify` found.
 
-use crate::model::AppId;
+use crate::model::{AppId, SegmentId};
 
 /// A derived count that is not what the sessions say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
     /// Of this app.
     pub app: AppId,
+    /// Of this segment; `None`: of everyone.
+    pub segment: Option<SegmentId>,
     /// Unix seconds at which the quarter hour begins.
     pub quarter: i64,
     /// As the counters have it.

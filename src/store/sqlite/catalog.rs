@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::{ArcSwap, Guard};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use serde::de::DeserializeOwned;
 
+use super::cells::SeriesNumber;
+use super::counters::Counters;
+use super::segments;
 use crate::model::{
-    ApiKey, App, AppId, KeyHash, KeyId, Millis, NewKey, NewWorkspace, Permissions, RateLimits, Workspace,
-    WorkspaceId,
+    ApiKey, App, AppId, DEFAULT_SEGMENT_LIMIT, KeyHash, KeyId, Millis, NewKey, NewWorkspace, Permissions,
+    RateLimits, SegmentId, Tracking, Workspace, WorkspaceId,
 };
 use crate::series::Zone;
 use crate::store::{Catalog, RateLimitChange, StoreError, WorkspaceEntry};
@@ -19,19 +23,73 @@ pub(super) struct Snapshot {
     pub(super) catalog: Arc<Catalog>,
     /// Ordinals of the app and of its workspace.
     pub(super) apps: HashMap<AppId, (i64, i64)>,
-    pub(super) workspaces: HashMap<WorkspaceId, i64>,
+    workspaces: HashMap<WorkspaceId, i64>,
+    /// Counters of segments; `None` while they are not complete.
+    segments: HashMap<SegmentId, Option<SeriesNumber>>,
     /// `meta.catalog_seq` of this state.
     pub(super) seq: i64,
 }
 
+/// The newest snapshot that this process has, for everyone who answers or records.
+#[derive(Debug)]
+pub(super) struct Published(ArcSwap<Snapshot>);
+
+impl Published {
+    pub(super) fn new(snapshot: Snapshot) -> Self {
+        Self(ArcSwap::from_pointee(snapshot))
+    }
+
+    pub(super) fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.0.load()
+    }
+
+    /// Reads the catalog and publishes it, unless a newer one was published meanwhile.
+    pub(super) fn reload(&self, connection: &Connection, counters: &Counters) -> Result<(), StoreError> {
+        let newer = Arc::new(Snapshot::load(connection)?);
+        self.0.rcu(|held| {
+            if held.seq < newer.seq {
+                newer.clone()
+            } else {
+                held.clone()
+            }
+        });
+        let snapshot = self.load();
+        counters.drop_dead(|series| snapshot.segments.values().any(|live| *live == Some(series)));
+        Ok(())
+    }
+}
+
 impl Snapshot {
+    /// The ordinal of a workspace.
+    pub(super) fn workspace(&self, id: WorkspaceId) -> Result<i64, StoreError> {
+        let ordinal = self.workspaces.get(&id).copied();
+        ordinal.ok_or_else(|| StoreError::NotFound(format!("unknown workspace {id}")))
+    }
+
+    /// The counters of a segment, once they are complete.
+    pub(super) fn series(&self, id: SegmentId) -> Result<SeriesNumber, StoreError> {
+        match self.segments.get(&id) {
+            Some(series) => series.ok_or_else(not_counted),
+            None => Err(StoreError::NotFound(format!("unknown segment {id}"))),
+        }
+    }
+
+    /// Whether a segment's past is to be counted.
+    pub(super) fn waits_for_counting(&self) -> bool {
+        self.catalog
+            .workspaces()
+            .iter()
+            .flat_map(|entry| &entry.segments)
+            .any(|segment| segment.tracking == Tracking::Counting)
+    }
+
     /// Reads the catalog in one consistent state.
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
         let transaction = connection.unchecked_transaction()?;
         let seq = transaction.query_row("SELECT catalog_seq FROM meta", [], |row| row.get(0))?;
         let workspaces = read(
             &transaction,
-            "SELECT ordinal, id, name, time_zone, export_limit, recording_limit FROM workspaces ORDER BY ordinal",
+            "SELECT ordinal, id, name, time_zone, export_limit, recording_limit, segment_limit FROM workspaces ORDER BY ordinal",
             workspace,
         )?;
         let apps = read(
@@ -44,6 +102,7 @@ impl Snapshot {
             "SELECT workspace, id, name, hash, permissions, allow, revoked_at, last_used_at FROM api_keys ORDER BY ordinal",
             key,
         )?;
+        let segments = segments::load(&transaction)?;
         let app_ordinals = apps
             .iter()
             .map(|(ordinal, workspace, app)| (app.id, (*ordinal, *workspace)))
@@ -57,6 +116,15 @@ impl Snapshot {
             .filter(|(_, key, _)| !key.revoked)
             .map(|(_, key, hash)| (*hash, key.id))
             .collect();
+        let series = segments
+            .iter()
+            .map(|stored| (stored.segment.id, stored.series))
+            .collect();
+        let mut segments_of = group(
+            segments
+                .into_iter()
+                .map(|stored| (stored.workspace, stored.segment)),
+        );
         let mut apps_of = group(apps.into_iter().map(|(_, workspace, app)| (workspace, app)));
         let mut keys_of = group(keys.into_iter().map(|(workspace, key, _)| (workspace, key)));
         let entries = workspaces
@@ -73,6 +141,7 @@ impl Snapshot {
                     zone,
                     apps: apps_of.remove(&ordinal).unwrap_or_default(),
                     keys: keys_of.remove(&ordinal).unwrap_or_default(),
+                    segments: segments_of.remove(&ordinal).unwrap_or_default(),
                 })
             })
             .collect::<Result<Vec<_>, StoreError>>()?;
@@ -80,9 +149,15 @@ impl Snapshot {
             catalog: Arc::new(Catalog::new(entries, hashes)),
             apps: app_ordinals,
             workspaces: workspace_ordinals,
+            segments: series,
             seq,
         })
     }
+}
+
+/// Asked for in the moment in which it was counted anew.
+pub(super) fn not_counted() -> StoreError {
+    StoreError::Conflict("segment is being counted (0 %)".into())
 }
 
 fn group<T>(items: impl Iterator<Item = (i64, T)>) -> HashMap<i64, Vec<T>> {
@@ -93,7 +168,7 @@ fn group<T>(items: impl Iterator<Item = (i64, T)>) -> HashMap<i64, Vec<T>> {
     groups
 }
 
-fn read<T>(
+pub(super) fn read<T>(
     connection: &Connection,
     sql: &str,
     row: impl Fn(&Row<'_>) -> Result<T, StoreError>,
@@ -108,13 +183,13 @@ fn read<T>(
 }
 
 /// A stored text as one of our types; what doesn't read is damage, not bad input.
-fn parsed<T: std::str::FromStr>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
+pub(super) fn parsed<T: std::str::FromStr>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
     let text: String = row.get(column)?;
     text.parse()
         .map_err(|_| StoreError::Unusable(format!("the store is damaged: '{text}' in column {column}")))
 }
 
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
     let text: String = row.get(column)?;
     serde_json::from_str(&text)
         .map_err(|_| StoreError::Unusable(format!("the store is damaged: '{text}' in column {column}")))
@@ -129,6 +204,7 @@ fn workspace(row: &Row<'_>) -> Result<(i64, Workspace), StoreError> {
             export: unsigned(row.get("export_limit")?),
             recording: unsigned(row.get("recording_limit")?),
         },
+        segment_limit: row.get("segment_limit")?,
     };
     Ok((row.get("ordinal")?, workspace))
 }
@@ -160,7 +236,7 @@ fn key(row: &Row<'_>) -> Result<(i64, ApiKey, KeyHash), StoreError> {
     Ok((row.get("workspace")?, key, hash))
 }
 
-fn unsigned(stored: i64) -> u64 {
+pub(super) fn unsigned(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or_default()
 }
 
@@ -168,17 +244,18 @@ fn signed(limit: u64) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn as_json(list: &impl serde::Serialize) -> Result<String, StoreError> {
+pub(super) fn as_json(list: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(list).map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
 /// Ids are unique on the whole server, whatever they name.
-fn claim_id(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
+pub(super) fn claim_id(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
     let taken: Option<String> = transaction
         .query_row(
             "SELECT 'workspace' FROM workspaces WHERE id = ?1
              UNION ALL SELECT 'app' FROM apps WHERE id = ?1
-             UNION ALL SELECT 'key' FROM api_keys WHERE id = ?1",
+             UNION ALL SELECT 'key' FROM api_keys WHERE id = ?1
+             UNION ALL SELECT 'segment' FROM segments WHERE id = ?1",
             [id],
             |row| row.get(0),
         )
@@ -191,7 +268,7 @@ fn claim_id(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
     }
 }
 
-fn claim_name(
+pub(super) fn claim_name(
     transaction: &Transaction<'_>,
     sql: &str,
     workspace: i64,
@@ -206,7 +283,7 @@ fn claim_name(
     }
 }
 
-fn ordinal(transaction: &Transaction<'_>, workspace: WorkspaceId) -> Result<i64, StoreError> {
+pub(super) fn ordinal(transaction: &Transaction<'_>, workspace: WorkspaceId) -> Result<i64, StoreError> {
     transaction
         .query_row(
             "SELECT ordinal FROM workspaces WHERE id = ?1",
@@ -249,6 +326,7 @@ pub(super) fn create_workspace(
         name: new.name.clone(),
         time_zone: new.time_zone.clone(),
         rate_limits,
+        segment_limit: DEFAULT_SEGMENT_LIMIT,
     })
 }
 

@@ -9,20 +9,25 @@ use std::collections::{HashMap, VecDeque};
 
 use parking_lot::RwLock;
 
+use super::cells::{Delta, SeriesNumber};
+
 /// Seconds of a quarter hour.
 pub(super) const QUARTER: i64 = 900;
 
 /// Quarter hours in a chunk: about a month, 11 KiB.
 const CHUNK: i64 = 2880;
 
-/// Which series: by ordinals of the store.
+/// Whose sessions, by ordinals of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum SeriesKey {
+pub(super) enum Owner {
     /// All apps of a workspace.
     Workspace(i64),
     /// One app.
     App(i64),
 }
+
+/// Which series: everyone's, or a segment's.
+pub(super) type SeriesKey = (Owner, Option<SeriesNumber>);
 
 /// Sessions by quarter hour, in chunks of a month; a month without sessions takes no memory.
 #[derive(Debug, Default)]
@@ -93,19 +98,6 @@ fn index(number: i64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// What one transaction adds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Delta {
-    /// Ordinal of the app's workspace.
-    pub(super) workspace: i64,
-    /// Ordinal of the app.
-    pub(super) app: i64,
-    /// Unix seconds / 900.
-    pub(super) quarter: i64,
-    /// New sessions.
-    pub(super) sessions: u32,
-}
-
 #[derive(Debug, Default)]
 struct Loaded {
     /// The newest commit this process knows of.
@@ -143,16 +135,30 @@ impl Counters {
         loaded.seq = loaded.seq.max(seq);
         loaded.series.retain(|_, (has, _)| *has >= seq - 1);
         for delta in deltas {
-            for key in [SeriesKey::App(delta.app), SeriesKey::Workspace(delta.workspace)] {
-                if let Some((has, series)) = loaded.series.get_mut(&key)
-                    && *has < seq
-                {
-                    series.add(delta.quarter, delta.sessions);
+            let segments = delta
+                .segments
+                .iter()
+                .map(|(series, sessions)| (Some(*series), *sessions));
+            for (number, sessions) in std::iter::once((None, delta.sessions)).chain(segments) {
+                for owner in [Owner::App(delta.app), Owner::Workspace(delta.workspace)] {
+                    if let Some((has, series)) = loaded.series.get_mut(&(owner, number))
+                        && *has < seq
+                    {
+                        series.add(delta.quarter, sessions);
+                    }
                 }
             }
         }
         for (has, _) in loaded.series.values_mut() {
             *has = (*has).max(seq);
+        }
+    }
+
+    /// Drops the series of segments for which `is_live` says no: nobody can ask for them any more.
+    pub(super) fn drop_dead(&self, is_live: impl Fn(SeriesNumber) -> bool) {
+        let dead = |(_, number): &SeriesKey| number.is_some_and(|number| !is_live(number));
+        if self.0.read().series.keys().any(dead) {
+            self.0.write().series.retain(|key, _| !dead(key));
         }
     }
 
@@ -173,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    const APP: SeriesKey = SeriesKey::App(7);
+    const APP: SeriesKey = (Owner::App(7), None);
 
     fn delta(quarter: i64, sessions: u32) -> Delta {
         Delta {
@@ -181,6 +187,7 @@ mod tests {
             app: 7,
             quarter,
             sessions,
+            segments: vec![(3, 1)],
         }
     }
 
@@ -212,6 +219,27 @@ mod tests {
         counters.keep(APP, 2, Series::default());
         counters.expire(3);
         assert_eq!(counters.count(APP, &[0, 900]), None);
+    }
+
+    #[test]
+    fn a_segments_series_gets_its_own_part_of_a_commit() {
+        let counters = Counters::default();
+        let keys = [
+            (Owner::App(7), Some(3)),
+            (Owner::Workspace(1), Some(3)),
+            (Owner::App(7), Some(4)),
+        ];
+        for key in keys {
+            counters.keep(key, 0, Series::default());
+        }
+        counters.apply(1, &[delta(0, 5), delta(1, 5)]);
+        let counts = keys.map(|key| counters.count(key, &[0, 900, 1800]));
+        assert_eq!(counts, [Some(vec![1, 1]), Some(vec![1, 1]), Some(vec![0, 0])]);
+        counters.drop_dead(|number| number == 4);
+        assert_eq!(
+            keys.map(|key| counters.count(key, &[0, 900]).is_some()),
+            [false, false, true]
+        );
     }
 
     proptest! {

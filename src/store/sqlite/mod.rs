@@ -1,16 +1,25 @@
 //! The embedded store: one SQLite file in a directory.
 //!
 //! `writer` records and changes, on a thread of its own; readers use connections of their own and never wait for it;
-//! `counters` answers from memory; `watch` notices what other processes changed.
+//! `counters` answers from memory; `watch` notices what other processes changed. Segments: `tagging` says which ones a
+//! new session counts for, `past` counts what was recorded before, and `background` does that beside a server's work.
 
+mod background;
 mod backup;
+mod batch;
 mod catalog;
+mod cells;
 mod connection;
 mod counters;
 mod interning;
+mod past;
+mod people;
 mod readers;
 mod recent;
+mod recording;
 mod schema;
+mod segments;
+mod tagging;
 mod verify;
 mod watch;
 mod writer;
@@ -20,18 +29,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use self::catalog::Snapshot;
-use self::counters::{Counters, Series, SeriesKey};
+use self::background::Background;
+use self::batch::Batch;
+use self::catalog::{Published, Snapshot};
+use self::counters::{Counters, Owner, Series, SeriesKey};
+use self::past::Step;
 use self::readers::Readers;
 use self::watch::Watch;
-use self::writer::{Batch, Writer};
-use super::{Catalog, RateLimitChange, Recorded, Scope, Store, StoreError, Usage, Verification};
-use crate::model::{App, KeyId, Millis, NewApp, NewKey, NewWorkspace, Session, Workspace, WorkspaceId};
+use self::writer::Writer;
+use super::{
+    Catalog, Counting, RateLimitChange, Recorded, Scope, Store, StoreError, Updated, Usage, Verification,
+};
+use crate::model::{
+    App, KeyId, Millis, NewApp, NewKey, NewSegment, NewWorkspace, SegmentChange, SegmentId, Session,
+    UserUpdate, Workspace, WorkspaceId,
+};
 
 pub use self::backup::restore;
 
@@ -58,13 +74,20 @@ type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 /// The embedded store, open. Owned by whoever opened it; [`Store::close`] ends its threads.
 pub struct SqliteStore {
     file: PathBuf,
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    published: Arc<Published>,
     counters: Arc<Counters>,
     readers: Arc<Readers>,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
-    threads: Mutex<Option<(JoinHandle<()>, Watch)>>,
+    threads: Mutex<Option<Threads>>,
     /// Held, not read: dropping it lets another server start.
     _lock: Option<File>,
+}
+
+struct Threads {
+    writer: JoinHandle<()>,
+    watch: Watch,
+    /// Only in a server: a command counts when it is asked to.
+    background: Option<Background>,
 }
 
 impl SqliteStore {
@@ -87,23 +110,29 @@ impl SqliteStore {
         schema::check(&connection, &file)?;
         connection::prepare_writer(&connection, &file)?;
         schema::prepare(&mut connection, &file, now())?;
-        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::load(&connection)?));
+        let published = Arc::new(Published::new(Snapshot::load(&connection)?));
         let counters = Arc::new(Counters::default());
         let readers = Arc::new(Readers::new(file.clone()));
-        let watch = Watch::start(readers.clone(), snapshot.clone(), counters.clone());
+        let watch = Watch::start(readers.clone(), published.clone(), counters.clone());
         let (jobs, queue) = mpsc::channel(JOBS);
-        let writer = Writer::new(connection, snapshot.clone(), counters.clone(), served);
-        let thread = std::thread::Builder::new()
+        let writer = Writer::new(connection, published.clone(), counters.clone(), served);
+        let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || run(writer, queue))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let background =
+            (role == Role::Server).then(|| Background::start(published.clone(), jobs.downgrade()));
         Ok(Self {
             file,
-            snapshot,
+            published,
             counters,
             readers,
             jobs: Mutex::new(Some(jobs)),
-            threads: Mutex::new(Some((thread, watch))),
+            threads: Mutex::new(Some(Threads {
+                writer,
+                watch,
+                background,
+            })),
             _lock: lock,
         })
     }
@@ -141,18 +170,29 @@ impl SqliteStore {
             .map_err(|error| StoreError::Unavailable(error.to_string()))?
     }
 
-    fn series_key(&self, scope: Scope) -> Result<SeriesKey, StoreError> {
-        let snapshot = self.snapshot.load();
-        match scope {
-            Scope::Workspace(id) => match snapshot.workspaces.get(&id) {
-                Some(ordinal) => Ok(SeriesKey::Workspace(*ordinal)),
-                None => Err(StoreError::NotFound(format!("unknown workspace {id}"))),
-            },
-            Scope::App(id) => match snapshot.apps.get(&id) {
-                Some((ordinal, _)) => Ok(SeriesKey::App(*ordinal)),
-                None => Err(StoreError::NotFound(format!("unknown app {id}"))),
-            },
+    /// A change after which a segment's past may have to be counted.
+    async fn change_segments(
+        &self,
+        change: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.change(change).await?;
+        let threads = self.threads.lock();
+        if let Some(background) = threads.as_ref().and_then(|threads| threads.background.as_ref()) {
+            background.nudge();
         }
+        Ok(())
+    }
+
+    fn series_key(&self, scope: Scope, segment: Option<SegmentId>) -> Result<SeriesKey, StoreError> {
+        let snapshot = self.published.load();
+        let owner = match scope {
+            Scope::Workspace(id) => Owner::Workspace(snapshot.workspace(id)?),
+            Scope::App(id) => match snapshot.apps.get(&id) {
+                Some((ordinal, _)) => Owner::App(*ordinal),
+                None => return Err(StoreError::NotFound(format!("unknown app {id}"))),
+            },
+        };
+        Ok((owner, segment.map(|id| snapshot.series(id)).transpose()?))
     }
 }
 
@@ -215,7 +255,7 @@ fn now() -> Millis {
 #[async_trait]
 impl Store for SqliteStore {
     fn catalog(&self) -> Arc<Catalog> {
-        self.snapshot.load().catalog.clone()
+        self.published.load().catalog.clone()
     }
 
     async fn create_workspace(&self, new: NewWorkspace) -> Result<Workspace, StoreError> {
@@ -260,15 +300,59 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn set_segment_limit(&self, workspace: WorkspaceId, limit: u32) -> Result<(), StoreError> {
+        self.change(move |transaction| segments::set_limit(transaction, workspace, limit))
+            .await
+    }
+
+    async fn create_segment(&self, workspace: WorkspaceId, new: NewSegment) -> Result<(), StoreError> {
+        self.change_segments(move |transaction| segments::create(transaction, workspace, &new, now()))
+            .await
+    }
+
+    async fn change_segment(&self, segment: SegmentId, change: SegmentChange) -> Result<(), StoreError> {
+        self.change_segments(move |transaction| segments::change(transaction, segment, &change, now()))
+            .await
+    }
+
+    async fn delete_segment(&self, segment: SegmentId) -> Result<(), StoreError> {
+        self.change_segments(move |transaction| segments::delete(transaction, segment))
+            .await
+    }
+
+    async fn counting(&self, segment: Option<SegmentId>) -> Result<Counting, StoreError> {
+        self.on_reader(move |connection| segments::counting(connection, segment))
+            .await
+    }
+
+    async fn count_some(&self) -> Result<bool, StoreError> {
+        let step = self.on_writer(Writer::count_some).await?;
+        Ok(step != Step::Idle)
+    }
+
+    async fn update_users(
+        &self,
+        workspace: WorkspaceId,
+        updates: Vec<UserUpdate>,
+    ) -> Result<Vec<Updated>, StoreError> {
+        self.on_writer(move |writer| writer.update_users(workspace, &updates))
+            .await
+    }
+
     async fn record(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError> {
-        let batch = Batch::new(sessions, &self.snapshot.load().apps)?;
+        let batch = Batch::new(sessions, &self.published.load().apps)?;
         // The batch comes back to be freed here, not by the writer.
         let recorded = self.on_writer(move |writer| writer.record(&batch).map(|outcomes| (outcomes, batch)));
         recorded.await.map(|(outcomes, _)| outcomes)
     }
 
-    async fn count(&self, scope: Scope, edges: &[i64]) -> Result<Vec<u64>, StoreError> {
-        let key = self.series_key(scope)?;
+    async fn count(
+        &self,
+        scope: Scope,
+        segment: Option<SegmentId>,
+        edges: &[i64],
+    ) -> Result<Vec<u64>, StoreError> {
+        let key = self.series_key(scope, segment)?;
         if let Some(counts) = self.counters.count(key, edges) {
             return Ok(counts);
         }
@@ -310,10 +394,11 @@ impl Store for SqliteStore {
     async fn close(&self) {
         self.jobs.lock().take();
         let threads = self.threads.lock().take();
-        if let Some((writer, watch)) = threads {
+        if let Some(threads) = threads {
             let ended = tokio::task::spawn_blocking(move || {
-                watch.stop();
-                writer.join().is_ok()
+                threads.watch.stop();
+                threads.background.into_iter().for_each(Background::stop);
+                threads.writer.join().is_ok()
             });
             if !ended.await.unwrap_or(false) {
                 tracing::error!("the store's writer did not end cleanly");
@@ -322,19 +407,37 @@ impl Store for SqliteStore {
     }
 }
 
-fn load_series(connection: &rusqlite::Connection, key: SeriesKey) -> Result<(i64, Series), StoreError> {
+fn load_series(
+    connection: &rusqlite::Connection,
+    (owner, number): SeriesKey,
+) -> Result<(i64, Series), StoreError> {
     let transaction = connection.unchecked_transaction()?;
+    if let Some(number) = number
+        && !segments::is_counted(&transaction, number)?
+    {
+        return Err(catalog::not_counted());
+    }
     let seq = transaction.query_row("SELECT commit_seq FROM meta", [], |row| row.get(0))?;
-    let (sql, ordinal) = match key {
-        SeriesKey::App(ordinal) => (include_str!("sql/load_app_counters.sql"), ordinal),
-        SeriesKey::Workspace(ordinal) => (include_str!("sql/load_workspace_counters.sql"), ordinal),
+    let (sql, ordinal) = match owner {
+        Owner::App(ordinal) => (include_str!("sql/load_app_counters.sql"), ordinal),
+        Owner::Workspace(ordinal) => (include_str!("sql/load_workspace_counters.sql"), ordinal),
     };
     let mut statement = transaction.prepare_cached(sql)?;
     let mut rows = statement.query([ordinal])?;
     let mut series = Series::default();
     while let Some(row) = rows.next()? {
-        let sessions: i64 = row.get(1)?;
-        series.add(row.get(0)?, u32::try_from(sessions).unwrap_or(u32::MAX));
+        let sessions = match number {
+            None => row.get(1)?,
+            Some(number) => {
+                let cells = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+                cells::read(cells)
+                    .find(|(of, _)| *of == number)
+                    .map_or(0, |(_, sessions)| sessions)
+            }
+        };
+        if sessions > 0 {
+            series.add(row.get(0)?, sessions);
+        }
     }
     Ok((seq, series))
 }

@@ -1,9 +1,9 @@
-//! Ordinals of texts that were seen lately, in bounded memory.
+//! What is known of texts that were seen lately, in bounded memory.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 
-/// Texts in a generation: two generations are about 25 MB when full.
+/// Texts in a generation: two generations are about 28 MB when full.
 const GENERATION: usize = 220_000;
 
 /// Two hashes of a text, with random keys of their own: 128 bits that nobody outside can foresee. Two texts with
@@ -33,36 +33,58 @@ impl Hasher for AsItIs {
     }
 }
 
-type Generation = HashMap<Digest, i64, BuildHasherDefault<AsItIs>>;
+type Generation<V> = HashMap<Digest, V, BuildHasherDefault<AsItIs>>;
 
 /// Keeps what was used since the last change of generations, and what was used in the one before.
-#[derive(Default)]
-pub(super) struct Recent {
+pub(super) struct Recent<V> {
     keys: (RandomState, RandomState),
-    young: Generation,
-    old: Generation,
+    young: Generation<V>,
+    old: Generation<V>,
 }
 
-impl Recent {
-    /// The ordinal of a text, found with `look_up` if it was not used lately.
+impl<V> Default for Recent<V> {
+    fn default() -> Self {
+        Self {
+            keys: Default::default(),
+            young: Generation::default(),
+            old: Generation::default(),
+        }
+    }
+}
+
+impl<V: Copy> Recent<V> {
+    /// What is known of a text, found with `look_up` if it was not used lately.
     pub(super) fn get_or_else<E>(
         &mut self,
         text: impl Hash,
-        look_up: impl FnOnce() -> Result<i64, E>,
-    ) -> Result<i64, E> {
-        let digest = Digest(self.keys.0.hash_one(&text), self.keys.1.hash_one(&text));
-        if let Some(ordinal) = self.young.get(&digest) {
-            return Ok(*ordinal);
+        look_up: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, E> {
+        let digest = self.digest(text);
+        if let Some(value) = self.young.get(&digest) {
+            return Ok(*value);
         }
-        let ordinal = match self.old.get(&digest) {
-            Some(ordinal) => *ordinal,
+        let value = match self.old.get(&digest) {
+            Some(value) => *value,
             None => look_up()?,
         };
+        self.insert(digest, value);
+        Ok(value)
+    }
+
+    /// From now on this is known of a text.
+    pub(super) fn set(&mut self, text: impl Hash, value: V) {
+        self.insert(self.digest(text), value);
+    }
+
+    fn insert(&mut self, digest: Digest, value: V) {
         if self.young.len() == GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(digest, ordinal);
-        Ok(ordinal)
+        self.young.insert(digest, value);
+    }
+
+    fn digest(&self, text: impl Hash) -> Digest {
+        Digest(self.keys.0.hash_one(&text), self.keys.1.hash_one(&text))
     }
 
     /// Forgets everything.
@@ -94,6 +116,8 @@ mod tests {
         assert!(recent.young.len() + recent.old.len() <= 2 * GENERATION);
         assert_eq!(recent.get_or_else(("failed", 0), || Err("disk")), Err("disk"));
         assert_eq!(recent.get_or_else(("failed", 0), || Ok::<_, &str>(7)), Ok(7));
+        recent.set(("failed", 0), 8);
+        assert_eq!(recent.get_or_else(("failed", 0), || Ok::<_, &str>(9)), Ok(8));
         recent.clear();
         assert_eq!(recent.get_or_else(("often", 1), || Ok::<_, ()>(5)), Ok(5));
     }

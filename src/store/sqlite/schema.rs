@@ -10,7 +10,10 @@ use crate::store::StoreError;
 const APPLICATION_ID: i32 = 0x534D_5452;
 
 /// Migration n brings format n to format n + 1. Never change one that was released; add another.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_segments.sql"),
+];
 
 /// Creates the format in an empty file, or brings an older one up to date.
 ///
@@ -27,7 +30,8 @@ pub(super) fn prepare(connection: &mut Connection, file: &Path, now: i64) -> Res
         transaction.execute_batch(migration)?;
     }
     if version == 0 {
-        transaction.execute("INSERT INTO meta VALUES (1, 0, 0, ?1)", [now])?;
+        let first = "INSERT INTO meta (id, commit_seq, catalog_seq, created_at) VALUES (1, 0, 0, ?1)";
+        transaction.execute(first, [now])?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(

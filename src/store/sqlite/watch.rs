@@ -5,9 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-
-use super::catalog::Snapshot;
+use super::catalog::Published;
 use super::counters::Counters;
 use super::readers::Readers;
 use crate::store::StoreError;
@@ -22,17 +20,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(
-        readers: Arc<Readers>,
-        snapshot: Arc<ArcSwap<Snapshot>>,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub(super) fn start(readers: Arc<Readers>, published: Arc<Published>, counters: Arc<Counters>) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-watch".into())
             .spawn(move || {
                 while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    if let Err(error) = look(&readers, &snapshot, &counters) {
+                    if let Err(error) = look(&readers, &published, &counters) {
                         tracing::warn!(%error, "can't look for changes by other processes");
                     }
                 }
@@ -51,22 +45,14 @@ impl Watch {
     }
 }
 
-fn look(readers: &Readers, snapshot: &ArcSwap<Snapshot>, counters: &Counters) -> Result<(), StoreError> {
+fn look(readers: &Readers, published: &Published, counters: &Counters) -> Result<(), StoreError> {
     readers.with(|connection| {
         let mut statement = connection.prepare_cached("SELECT commit_seq, catalog_seq FROM meta")?;
         let (commit, catalog): (i64, i64) = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         counters.expire(commit);
-        if catalog > snapshot.load().seq {
-            let newer = Arc::new(Snapshot::load(connection)?);
-            // The writer may have stored a newer one meanwhile.
-            snapshot.rcu(|held| {
-                if held.seq < newer.seq {
-                    newer.clone()
-                } else {
-                    held.clone()
-                }
-            });
+        match catalog > published.load().seq {
+            true => published.reload(connection, counters),
+            false => Ok(()),
         }
-        Ok(())
     })
 }

@@ -1,1 +1,1 @@
-SELECT quarter, sessions FROM counters WHERE app = ?1 AND segment = 0
+SELECT quarter, sessions, segments FROM counters WHERE app = ?1

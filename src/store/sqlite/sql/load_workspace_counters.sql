@@ -1,4 +1,3 @@
-SELECT quarter, SUM(sessions)
+SELECT quarter, sessions, segments
 FROM counters
-WHERE segment = 0 AND app IN (SELECT ordinal FROM apps WHERE workspace = ?1)
-GROUP BY quarter
+WHERE app IN (SELECT ordinal FROM apps WHERE workspace = ?1)

@@ -1,0 +1,241 @@
+//! Which segments a session is counted for: each filter is evaluated once for each combination of properties.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Row};
+
+use super::batch::StoredSessionId;
+use super::cells::SeriesNumber;
+use crate::model::{AppId, Facts, Filter};
+use crate::store::StoreError;
+
+/// Combinations whose segments are remembered, about 20 MB with 25 segments.
+const REMEMBERED: usize = 100_000;
+
+/// A tracked segment, as far as counting goes.
+struct Rule {
+    workspace: i64,
+    series: SeriesNumber,
+    filter: Filter,
+    /// Whether its past is not counted yet: then a new session counts only if the pass has gone by its key.
+    counting: bool,
+}
+
+/// Indices of rules.
+type Tags = Arc<[usize]>;
+
+/// How far the pass over the past has come: the last key that is counted.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Cursor {
+    pub(super) app: i64,
+    pub(super) day: i64,
+    /// A text or a blob, as the sessions table has it.
+    pub(super) session_id: Value,
+}
+
+impl Cursor {
+    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
+        let read = |row: &Row<'_>| {
+            Ok(Self {
+                app: row.get(0)?,
+                day: row.get(1)?,
+                session_id: row.get(2)?,
+            })
+        };
+        let mut statement = connection.prepare_cached("SELECT app, day, session_id FROM pass")?;
+        Ok(statement.query_row([], read)?)
+    }
+
+    /// Whether a session with this key was walked, or would have been.
+    fn is_past(&self, app: i64, day: i64, id: StoredSessionId<'_>) -> bool {
+        let by_id = || match (id, &self.session_id) {
+            (StoredSessionId::Text(id), Value::Text(last)) => id.cmp(last.as_str()),
+            (StoredSessionId::Uuid(id), Value::Blob(last)) => id.as_slice().cmp(last.as_slice()),
+            (StoredSessionId::Text(_), _) => Ordering::Less,
+            (StoredSessionId::Uuid(_), _) => Ordering::Greater,
+        };
+        (app, day).cmp(&(self.app, self.day)).then_with(by_id).is_le()
+    }
+}
+
+/// The rules that hold in a transaction. Owned by the writer; forgotten when a transaction fails.
+#[derive(Default)]
+pub(super) struct Tagging {
+    /// `meta.segments_seq` of the rules; `None` before they were read.
+    seq: Option<i64>,
+    rules: Vec<Rule>,
+    /// Workspaces that have rules.
+    workspaces: HashSet<i64>,
+    /// Workspace and id of apps.
+    apps: HashMap<i64, (i64, AppId)>,
+    remembered: HashMap<(i64, i64), Tags>,
+    /// Where the pass stands, if there is one.
+    cursor: Option<Cursor>,
+}
+
+impl Tagging {
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Brings the rules to the state `segments_seq`, which this transaction sees.
+    pub(super) fn refresh(&mut self, connection: &Connection, segments_seq: i64) -> Result<(), StoreError> {
+        if self.seq != Some(segments_seq) {
+            self.forget();
+            self.rules = rules(connection)?;
+            self.workspaces = self.rules.iter().map(|rule| rule.workspace).collect();
+            self.seq = Some(segments_seq);
+        }
+        // The pass moves without changing the rules, perhaps in another process.
+        self.cursor = match self.is_counting() {
+            true => Some(Cursor::load(connection)?),
+            false => None,
+        };
+        Ok(())
+    }
+
+    /// Whether segments are being counted.
+    pub(super) fn is_counting(&self) -> bool {
+        self.rules.iter().any(|rule| rule.counting)
+    }
+
+    /// Whether any segment of a workspace is tracked.
+    pub(super) fn concerns(&self, workspace: i64) -> bool {
+        self.workspaces.contains(&workspace)
+    }
+
+    /// Whether a segment still has these counters.
+    pub(super) fn is_live(&self, series: SeriesNumber) -> bool {
+        self.rules.iter().any(|rule| rule.series == series)
+    }
+
+    /// Whether the pass has gone by this key.
+    pub(super) fn is_past(&self, app: i64, day: i64, id: StoredSessionId<'_>) -> bool {
+        self.cursor
+            .as_ref()
+            .is_some_and(|cursor| cursor.is_past(app, day, id))
+    }
+
+    /// The series for which a new session of an app and with a combination counts; `past` as [`Tagging::is_past`].
+    pub(super) fn series_of_new(
+        &mut self,
+        connection: &Connection,
+        app: i64,
+        properties: i64,
+        past: bool,
+    ) -> Result<impl Iterator<Item = SeriesNumber>, StoreError> {
+        let tags = self.tags(connection, app, properties)?;
+        let counts = move |rule: &&Rule| !rule.counting || past;
+        Ok(self.picked(tags).filter(counts).map(|rule| rule.series))
+    }
+
+    /// The series that are being counted and for which a recorded session counts.
+    pub(super) fn series_of_past(
+        &mut self,
+        connection: &Connection,
+        app: i64,
+        properties: i64,
+    ) -> Result<impl Iterator<Item = SeriesNumber>, StoreError> {
+        let tags = self.tags(connection, app, properties)?;
+        Ok(self
+            .picked(tags)
+            .filter(|rule| rule.counting)
+            .map(|rule| rule.series))
+    }
+
+    fn picked(&self, tags: Tags) -> impl Iterator<Item = &Rule> {
+        (0..tags.len()).filter_map(move |at| self.rules.get(*tags.get(at)?))
+    }
+
+    fn tags(&mut self, connection: &Connection, app: i64, properties: i64) -> Result<Tags, StoreError> {
+        if let Some(tags) = self.remembered.get(&(app, properties)) {
+            return Ok(tags.clone());
+        }
+        let content: String = connection
+            .prepare_cached("SELECT content FROM properties WHERE ordinal = ?1")?
+            .query_row([properties], |row| row.get(0))?;
+        let (workspace, id) = self.app(connection, app)?;
+        let facts = Facts::read(id, &content).map_err(|error| {
+            StoreError::Unusable(format!("the store is damaged: properties {properties}: {error}"))
+        })?;
+        let rules = self.rules.iter().enumerate();
+        let tags: Tags = rules
+            .filter(|(_, rule)| rule.workspace == workspace && rule.filter.matches(&facts))
+            .map(|(index, _)| index)
+            .collect();
+        if self.remembered.len() == REMEMBERED {
+            self.remembered.clear();
+        }
+        self.remembered.insert((app, properties), tags.clone());
+        Ok(tags)
+    }
+
+    /// Ordinal of an app's workspace, and the app's id.
+    pub(super) fn app(&mut self, connection: &Connection, ordinal: i64) -> Result<(i64, AppId), StoreError> {
+        if let Some(known) = self.apps.get(&ordinal) {
+            return Ok(*known);
+        }
+        let damaged = |what: String| StoreError::Unusable(format!("the store is damaged: {what}"));
+        let mut statement = connection.prepare_cached("SELECT workspace, id FROM apps WHERE ordinal = ?1")?;
+        let found: Option<(i64, String)> = statement
+            .query_row([ordinal], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let (workspace, id) = found.ok_or_else(|| damaged(format!("there is no app number {ordinal}")))?;
+        let id = id.parse().map_err(|_| damaged(format!("'{id}' is no app id")))?;
+        self.apps.insert(ordinal, (workspace, id));
+        Ok((workspace, id))
+    }
+}
+
+/// Ascending by series, so that whatever is collected rule by rule is in the order of the cells.
+fn rules(connection: &Connection) -> Result<Vec<Rule>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT workspace, series, filter, state = 2 FROM segments WHERE state IN (2, 3) ORDER BY series",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut rules = Vec::new();
+    while let Some(row) = rows.next()? {
+        let filter: String = row.get(2)?;
+        rules.push(Rule {
+            workspace: row.get(0)?,
+            series: row.get(1)?,
+            filter: filter
+                .parse()
+                .map_err(|error| StoreError::Unusable(format!("the store is damaged: {error}")))?,
+            counting: row.get(3)?,
+        });
+    }
+    Ok(rules)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_ordered_as_the_table_orders_them() {
+        let cursor = |session_id: Value| Cursor {
+            app: 2,
+            day: 10,
+            session_id,
+        };
+        let text = cursor(Value::Text("m".into()));
+        let blob = cursor(Value::Blob(vec![7; 16]));
+        let past = |cursor: &Cursor, app, day, id| cursor.is_past(app, day, id);
+        for both in [&text, &blob] {
+            assert!(past(both, 1, 99, StoredSessionId::Text("z")));
+            assert!(past(both, 2, 9, StoredSessionId::Uuid([9; 16])));
+            assert!(past(both, 2, 10, StoredSessionId::Text("a")));
+            assert!(!past(both, 2, 11, StoredSessionId::Text("a")));
+            assert!(!past(both, 3, 1, StoredSessionId::Text("a")));
+            assert!(!past(both, 2, 10, StoredSessionId::Uuid([9; 16])));
+        }
+        assert!(past(&text, 2, 10, StoredSessionId::Text("m")));
+        assert!(!past(&text, 2, 10, StoredSessionId::Text("m1")));
+        assert!(past(&blob, 2, 10, StoredSessionId::Text("zzz")));
+        assert!(past(&blob, 2, 10, StoredSessionId::Uuid([7; 16])));
+    }
+}
