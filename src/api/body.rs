@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ApiError;
 
+/// The media type that every endpoint with a body takes.
+pub(super) const JSON: &str = "application/json";
 /// The largest body, after decompression.
 const MAX_BODY: usize = 32 * 1024 * 1024;
 /// How long a client may send nothing in the middle of a body.
@@ -44,7 +46,7 @@ impl MemoryBudget {
 }
 
 /// What one body holds of the budget; given back when dropped.
-pub(super) struct Lease {
+struct Lease {
     budget: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
     bytes: usize,
@@ -75,7 +77,7 @@ impl Lease {
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+enum Encoding {
     Identity,
     Gzip,
     Zstd,
@@ -85,7 +87,7 @@ pub(super) enum Encoding {
 ///
 /// # Errors
 /// 415 for an encoding other than gzip and zstd, or several at once.
-pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
+fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
     let mut values = headers.get_all(CONTENT_ENCODING).iter();
     let Some(value) = values.next() else {
         return Ok(Encoding::Identity);
@@ -106,7 +108,7 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
 ///
 /// # Errors
 /// 415 if it is missing, not one of `allowed`, or in a character set other than UTF-8.
-pub(super) fn media_type<'a>(headers: &HeaderMap, allowed: &[&'a str]) -> Result<&'a str, ApiError> {
+fn media_type<'a>(headers: &HeaderMap, allowed: &[&'a str]) -> Result<&'a str, ApiError> {
     let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -145,11 +147,39 @@ fn too_large() -> ApiError {
     )
 }
 
+/// Reads a whole body of one of these media types and parses it, away from the threads that answer everyone else:
+/// parsing takes milliseconds.
+///
+/// # Errors
+/// What [`media_type`], [`encoding`], [`read`] and [`decompress`] refuse, and what `parse` does.
+pub(super) async fn parsed<T: Send + 'static>(
+    memory: &MemoryBudget,
+    request: Request<Body>,
+    allowed: &[&'static str],
+    parse: impl FnOnce(&[u8], &'static str) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let (head, body) = request.into_parts();
+    let media_type = media_type(&head.headers, allowed)?;
+    let encoding = encoding(&head.headers)?;
+    let (bytes, mut lease) = read(memory, body).await?;
+    let parsed = tokio::task::spawn_blocking(move || {
+        let bytes = decompress(bytes, encoding, &mut lease)?;
+        parse(&bytes, media_type)
+    });
+    parsed.await.map_err(|error| {
+        tracing::error!(%error, "parsing a body failed");
+        ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal error; nothing was recorded",
+        )
+    })?
+}
+
 /// Reads a whole body, still compressed.
 ///
 /// # Errors
 /// 413, 408 when the client stops sending, 400 when it ends early, 503 when too many bodies are being read.
-pub(super) async fn read(memory: &MemoryBudget, mut body: Body) -> Result<(Vec<u8>, Lease), ApiError> {
+async fn read(memory: &MemoryBudget, mut body: Body) -> Result<(Vec<u8>, Lease), ApiError> {
     let mut lease = memory.lease();
     let mut bytes = Vec::new();
     loop {
@@ -181,7 +211,7 @@ pub(super) async fn read(memory: &MemoryBudget, mut body: Body) -> Result<(Vec<u
 ///
 /// # Errors
 /// 400 for bytes that are not what the header says, 413, 503.
-pub(super) fn decompress(bytes: Vec<u8>, encoding: Encoding, lease: &mut Lease) -> Result<Vec<u8>, ApiError> {
+fn decompress(bytes: Vec<u8>, encoding: Encoding, lease: &mut Lease) -> Result<Vec<u8>, ApiError> {
     match encoding {
         Encoding::Identity => Ok(bytes),
         Encoding::Gzip => drain(MultiGzDecoder::new(bytes.as_slice()), "gzip", lease),

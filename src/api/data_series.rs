@@ -10,8 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::Caller;
 use super::error::{ApiError, ErrorBody, json_bytes};
 use super::query::{Query, invalid};
+use super::segments::find;
 use super::state::ApiState;
-use crate::model::AppId;
+use crate::model::{AppId, Segment, SegmentId, Tracking};
 use crate::series::{Length, Unit, Window, ending_at};
 use crate::store::{Scope, WorkspaceEntry};
 
@@ -33,8 +34,9 @@ struct Parameters {
     /// Count one app of the workspace; all apps where it is left out.
     #[param(required = false, example = "00dc3cf6-1763-5d5b-8264-db458aa346c3")]
     app_id: String,
-    /// Count one segment of the workspace. This version has no segments: every id is an unknown one.
-    #[param(required = false)]
+    /// Count the sessions of one segment of the workspace that has analytics tracking on; everyone's where it is left
+    /// out.
+    #[param(required = false, example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44")]
     segment_id: String,
 }
 
@@ -107,12 +109,27 @@ async fn answer(
     query: Option<&str>,
 ) -> Result<Vec<u8>, ApiError> {
     let now = jiff::Timestamp::now().as_millisecond();
-    let (window, scope) = parse(workspace, &Query::new(query), now)?;
-    let counts = state.store().count(scope, window.edges()).await?;
-    Ok(body(&window, &counts))
+    let asked = parse(workspace, &Query::new(query), now)?;
+    let segment = match asked.segment {
+        None => None,
+        Some(segment) => Some(counted(state, segment).await?),
+    };
+    let counts = state.store().count(asked.scope, segment, asked.window.edges());
+    let counts = counts.await.map_err(ApiError::of_request)?;
+    Ok(body(&asked.window, &counts))
 }
 
-fn parse(workspace: &WorkspaceEntry, query: &Query<'_>, now: i64) -> Result<(Window, Scope), ApiError> {
+/// What `segment_id` must be.
+const TRACKED: &str = "the id of a segment of this workspace that has analytics tracking on";
+
+/// What a request asks for.
+struct Asked<'a> {
+    window: Window,
+    scope: Scope,
+    segment: Option<&'a Segment>,
+}
+
+fn parse<'a>(workspace: &'a WorkspaceEntry, query: &Query<'_>, now: i64) -> Result<Asked<'a>, ApiError> {
     const LENGTH: &str = "an integer from 1 to 100";
     let length = query
         .get("length")?
@@ -133,14 +150,35 @@ fn parse(workspace: &WorkspaceEntry, query: &Query<'_>, now: i64) -> Result<(Win
         None => Scope::Workspace(workspace.workspace.id),
         Some(text) => app(workspace, &text)?,
     };
-    if let Some(segment) = query.get("segment_id")? {
-        let allowed = "the id of a segment of this workspace that has analytics tracking on";
-        return Err(invalid("segment_id", &segment, allowed));
-    }
-    Ok((
-        Window::new(&workspace.zone, unit, length, ending_at.as_ref(), now),
+    let segment = match query.get("segment_id")? {
+        None => None,
+        Some(text) => Some(find(workspace, &text, TRACKED)?),
+    };
+    Ok(Asked {
+        window: Window::new(&workspace.zone, unit, length, ending_at.as_ref(), now),
         scope,
-    ))
+        segment,
+    })
+}
+
+/// The segment, if there is an answer for it.
+async fn counted(state: &ApiState, segment: &Segment) -> Result<SegmentId, ApiError> {
+    match segment.tracking {
+        Tracking::On => Ok(segment.id),
+        Tracking::Counting => {
+            let counting = state.store().counting(Some(segment.id)).await?;
+            // Where counting has just ended, the catalog says so in a moment.
+            let percent = counting.percent().min(99);
+            Err(ApiError::bad_request(format!(
+                "segment is being counted ({percent} %)"
+            )))
+        }
+        Tracking::Off => Err(ApiError::bad_request(format!(
+            "'segment_id' names the segment '{}', which has no analytics tracking; turn it on with \
+             'sessionmeter segment track' or POST /segments/track",
+            segment.name
+        ))),
+    }
 }
 
 fn app(workspace: &WorkspaceEntry, text: &str) -> Result<Scope, ApiError> {

@@ -63,10 +63,11 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// 400 where every item of a batch was refused.
-    pub fn all_refused(errors: Vec<ItemFailure>) -> Self {
-        let mut error =
-            Self::bad_request("every session was refused, nothing was recorded; 'errors' says why");
+    /// 400 where every item of a batch was refused; `noun` is what an item is.
+    pub fn all_refused(noun: &str, errors: Vec<ItemFailure>) -> Self {
+        let mut error = Self::bad_request(format!(
+            "every {noun} was refused, nothing was recorded; 'errors' says why"
+        ));
         error.errors = errors;
         error
     }
@@ -76,6 +77,16 @@ impl ApiError {
         let mut error = Self::new(status, message);
         error.retry_after = Some(seconds);
         error
+    }
+}
+
+impl ApiError {
+    /// What the store says about what a request asks for: 400 where another request would help, else as any failure.
+    pub fn of_request(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(message) | StoreError::NotFound(message) => Self::bad_request(message),
+            other => Self::from(other),
+        }
     }
 }
 

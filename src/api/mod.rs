@@ -13,10 +13,13 @@ mod operations;
 mod query;
 mod rate_limit;
 mod reference;
+mod segment_changes;
+mod segments;
 mod server;
 mod socket;
 mod state;
 mod track;
+mod users;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -71,9 +74,29 @@ fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
     let recording = OpenApiRouter::new()
         .routes(routes!(track::track))
         .route_layer(guarded(Permission::SessionsTrack, Budget::Recording));
+    let users = OpenApiRouter::new()
+        .routes(routes!(users::track))
+        .route_layer(guarded(Permission::UsersTrack, Budget::Recording));
+    let list = OpenApiRouter::new()
+        .routes(routes!(segments::list))
+        .route_layer(guarded(Permission::SegmentsList, Budget::Export));
+    let details = OpenApiRouter::new()
+        .routes(routes!(segments::details))
+        .route_layer(guarded(Permission::SegmentsDetails, Budget::Export));
+    let changes = OpenApiRouter::new()
+        .routes(routes!(segment_changes::create))
+        .routes(routes!(segment_changes::edit))
+        .routes(routes!(segment_changes::track))
+        .routes(routes!(segment_changes::untrack))
+        .routes(routes!(segment_changes::delete))
+        .route_layer(guarded(Permission::SegmentsWrite, Budget::Export));
     OpenApiRouter::with_openapi(reference::Document::openapi())
         .merge(export)
+        .merge(list)
+        .merge(details)
+        .merge(changes)
         .merge(recording)
+        .merge(users)
         .routes(routes!(operations::health))
         .routes(routes!(operations::ready))
 }

@@ -47,6 +47,9 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Response<Body> {
         let bytes = i64::try_from(usage.bytes).unwrap_or(i64::MAX);
         state.metrics().store_bytes.set(bytes);
     }
+    if let Ok(counting) = state.store().counting(None).await {
+        state.metrics().counting(&counting);
+    }
     match state.metrics().render() {
         Ok(text) => {
             let mut response = Response::new(Body::from(text));

@@ -5,20 +5,19 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Caller;
-use super::body::{decompress, encoding, media_type, read};
+use super::body::{JSON, parsed};
 use super::error::{ApiError, ErrorBody, ItemFailure, json};
 use super::state::ApiState;
 use crate::collect::{Batch, Context, json as wire};
 use crate::metrics::OutcomeKind;
 use crate::store::WorkspaceEntry;
 
-const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 
 /// Sessions to record.
@@ -140,32 +139,19 @@ async fn record(
     workspace: Arc<WorkspaceEntry>,
     request: Request<Body>,
 ) -> Result<TrackResponse, ApiError> {
-    let (head, body) = request.into_parts();
-    let lines = is_ndjson(&head.headers)?;
-    let encoding = encoding(&head.headers)?;
-    let (bytes, mut lease) = read(state.memory(), body).await?;
-    // Parsing takes milliseconds: not on the threads that answer everyone else.
-    let parsed = tokio::task::spawn_blocking(move || {
-        let bytes = decompress(bytes, encoding, &mut lease)?;
+    let parse = move |bytes: &[u8], media_type: &str| {
         let context = Context {
             workspace: &workspace,
             default_app: None,
             now: jiff::Timestamp::now().as_millisecond(),
         };
-        let batch = if lines {
-            wire::read_lines(&bytes, &context)
-        } else {
-            wire::read_object(&bytes, &context)
+        let batch = match media_type {
+            NDJSON => wire::read_lines(bytes, &context),
+            _ => wire::read_object(bytes, &context),
         };
         batch.map_err(|error| ApiError::bad_request(error.to_string()))
-    });
-    let Batch { sessions, refused } = parsed.await.map_err(|error| {
-        tracing::error!(%error, "parsing a body failed");
-        ApiError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal error; nothing was recorded",
-        )
-    })??;
+    };
+    let Batch { sessions, refused } = parsed(state.memory(), request, &[JSON, NDJSON], parse).await?;
     state
         .metrics()
         .sessions(OutcomeKind::refused, refused.len() as u64);
@@ -176,7 +162,7 @@ async fn record(
     });
     let errors: Vec<ItemFailure> = errors.collect();
     if sessions.is_empty() {
-        return Err(ApiError::all_refused(errors));
+        return Err(ApiError::all_refused("session", errors));
     }
     let tally = state.recorder().record(sessions).await?;
     Ok(TrackResponse {
@@ -185,8 +171,4 @@ async fn record(
         duplicates: tally.duplicates,
         errors,
     })
-}
-
-fn is_ndjson(headers: &HeaderMap) -> Result<bool, ApiError> {
-    media_type(headers, &[JSON, NDJSON]).map(|media_type| media_type == NDJSON)
 }

@@ -31,6 +31,15 @@ pub enum BodyError {
     /// Too many sessions.
     #[error("the body has more than {MAX_SESSIONS} sessions; send them in several requests")]
     TooMany,
+    /// Not users' attributes.
+    #[error("the body must be a JSON object with an array 'attributes': {0}")]
+    UsersShape(String),
+    /// No users in it.
+    #[error("the body has no attributes; give 1 to {MAX_SESSIONS} items")]
+    NoUsers,
+    /// Too many of them.
+    #[error("the body has more than {MAX_SESSIONS} items in 'attributes'; send them in several requests")]
+    TooManyUsers,
 }
 
 /// Reads `{"sessions": [...]}`.
@@ -131,9 +140,9 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
 }
 
 /// An array's items, kept only up to the limit.
-struct Items<'a> {
-    kept: Vec<&'a RawValue>,
-    too_many: bool,
+pub(super) struct Items<'a> {
+    pub(super) kept: Vec<&'a RawValue>,
+    pub(super) too_many: bool,
 }
 
 impl<'de> Deserialize<'de> for Items<'de> {
@@ -148,7 +157,7 @@ impl<'de> Visitor<'de> for ItemsVisitor {
     type Value = Items<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of sessions")
+        f.write_str("an array")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
@@ -300,7 +309,7 @@ impl Wire<'_> {
 }
 
 /// What the JSON reader says may repeat what it was given.
-fn cut(error: &serde_json::Error) -> String {
+pub(super) fn cut(error: &serde_json::Error) -> String {
     const SHOWN: usize = 160;
     let text = error.to_string();
     let mut shown: String = text.chars().take(SHOWN).collect();
@@ -314,7 +323,7 @@ fn refused(error: impl std::error::Error) -> ItemError {
     ItemError(error.to_string())
 }
 
-fn required(name: &str, what: &str) -> ItemError {
+pub(super) fn required(name: &str, what: &str) -> ItemError {
     ItemError(format!("'{name}' is required: {what}"))
 }
 

@@ -1,8 +1,10 @@
-//! Other people's formats into sessions. Every reader ends in [`Session::new`](crate::model::Session::new).
+//! Other people's formats into sessions. Every reader ends in [`Session::new`](crate::model::Session::new), but for
+//! `users`, which reads what is known about people.
 
 mod attributes;
 pub mod json;
 mod scalar;
+pub mod users;
 
 use std::fmt;
 

@@ -1,0 +1,322 @@
+//! Creating, editing, tracking and deleting segments over HTTP: one permission, `segments.write`.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, Response, StatusCode};
+use axum::response::IntoResponse as _;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::auth::Caller;
+use super::body::{JSON, parsed};
+use super::error::{ApiError, ErrorBody, json};
+use super::segments::{A_SEGMENT, find};
+use super::state::ApiState;
+use crate::model::{Filter, Name, NewSegment, Segment, SegmentChange, SegmentId, SegmentNotes};
+use crate::store::WorkspaceEntry;
+
+/// A segment to create.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateSegment {
+    /// Unique in the workspace.
+    #[schema(required = true, example = "Paying")]
+    name: Option<String>,
+    /// Which sessions belong to it: `{"all": […]}`, `{"any": […]}`, `{"not": …}` or a condition
+    /// `{"field": …, "op": …, "value": …}`.
+    #[schema(required = true, value_type = Object)]
+    filter: Option<Box<RawValue>>,
+    /// Chosen by the caller, to keep one from elsewhere.
+    #[schema(required = false, nullable = false)]
+    id: Option<String>,
+    /// Free text, up to 1,000 bytes.
+    #[schema(required = false, nullable = false, example = "For the monthly report")]
+    description: Option<String>,
+    /// Up to 20.
+    #[schema(required = false, nullable = false)]
+    tags: Option<Vec<String>>,
+    /// Whether its sessions are counted from now on, and the past as well.
+    #[schema(required = false, nullable = false, default = false)]
+    analytics_tracking_enabled: Option<bool>,
+}
+
+/// Changes to a segment; what is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EditSegment {
+    /// A segment of the workspace.
+    #[schema(required = true, example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44")]
+    segment_id: Option<String>,
+    /// Unique in the workspace.
+    #[schema(required = false, nullable = false, example = "Paying")]
+    name: Option<String>,
+    /// Another filter is counted anew, the past as well.
+    #[schema(required = false, value_type = Object)]
+    filter: Option<Box<RawValue>>,
+    /// Free text, up to 1,000 bytes.
+    #[schema(required = false, nullable = false)]
+    description: Option<String>,
+    /// Up to 20; they replace those that were there.
+    #[schema(required = false, nullable = false)]
+    tags: Option<Vec<String>>,
+}
+
+/// Names a segment.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneSegment {
+    /// A segment of the workspace.
+    #[schema(required = true, example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44")]
+    segment_id: Option<String>,
+}
+
+/// The segment that was changed.
+#[derive(Serialize, ToSchema)]
+struct SegmentChanged {
+    /// `success`
+    #[schema(example = "success")]
+    message: &'static str,
+    #[schema(value_type = String, example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44")]
+    segment_id: SegmentId,
+}
+
+/// Create a segment
+#[utoipa::path(post, path = "/segments/create", tag = "Segments", request_body = CreateSegment,
+    security(("api_key" = ["segments.write"])), responses(
+    (status = 201, description = "It exists", body = SegmentChanged),
+    (status = 400, description = "The body is wrong, the name or id is taken, or no more segments may be tracked", body = ErrorBody),
+    (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
+    (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
+    (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
+))]
+pub(super) async fn create(
+    State(state): State<ApiState>,
+    Extension(Caller(workspace)): Extension<Caller>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let created = async {
+        let wanted: CreateSegment = body(&state, request).await?;
+        let new = new_segment(wanted)?;
+        let id = new.id;
+        let created = state.store().create_segment(workspace.workspace.id, new);
+        created.await.map_err(ApiError::of_request)?;
+        Ok(id)
+    };
+    answer(StatusCode::CREATED, created.await)
+}
+
+fn new_segment(wanted: CreateSegment) -> Result<NewSegment, ApiError> {
+    let name = wanted
+        .name
+        .ok_or_else(|| required("name", "1 to 100 characters"))?;
+    let filter = wanted.filter.ok_or_else(|| {
+        required(
+            "filter",
+            "an object such as {\"field\": \"country\", \"op\": \"eq\", \"value\": \"BR\"}",
+        )
+    })?;
+    let id = match wanted.id {
+        None => SegmentId::random(),
+        Some(text) => text
+            .parse()
+            .map_err(|error| ApiError::bad_request(format!("'id' is not valid: {error}")))?,
+    };
+    Ok(NewSegment {
+        id,
+        name: read_name(name)?,
+        notes: SegmentNotes::default()
+            .with(wanted.description, wanted.tags)
+            .map_err(|error| ApiError::bad_request(error.to_string()))?,
+        filter: read_filter(&filter)?,
+        track: wanted.analytics_tracking_enabled.unwrap_or(false),
+    })
+}
+
+/// Edit a segment
+///
+/// Another filter of a segment with analytics tracking is counted anew, in the background.
+#[utoipa::path(post, path = "/segments/edit", tag = "Segments", request_body = EditSegment,
+    security(("api_key" = ["segments.write"])), responses(
+    (status = 200, description = "It is changed", body = SegmentChanged),
+    (status = 400, description = "The body is wrong, or the name is taken", body = ErrorBody),
+    (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
+    (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
+    (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
+))]
+pub(super) async fn edit(
+    State(state): State<ApiState>,
+    Extension(Caller(workspace)): Extension<Caller>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let edited = async {
+        let wanted: EditSegment = body(&state, request).await?;
+        let segment = segment(&workspace, wanted.segment_id.as_deref())?;
+        let notes = match (wanted.description, wanted.tags) {
+            (None, None) => None,
+            (description, tags) => Some(
+                segment
+                    .notes
+                    .with(description, tags)
+                    .map_err(|error| ApiError::bad_request(error.to_string()))?,
+            ),
+        };
+        let change = SegmentChange {
+            name: wanted.name.map(read_name).transpose()?,
+            notes,
+            filter: wanted.filter.as_deref().map(read_filter).transpose()?,
+            track: None,
+        };
+        change_segment(&state, segment, change).await
+    };
+    answer(StatusCode::OK, edited.await)
+}
+
+/// Turn analytics tracking on
+///
+/// Sessions that are recorded from now on count at once; the past is counted in the background, and until that is done
+/// `GET /sessions/data_series` answers 400 with how far it has come. No error if it is on already.
+#[utoipa::path(post, path = "/segments/track", tag = "Segments", request_body = OneSegment,
+    security(("api_key" = ["segments.write"])), responses(
+    (status = 200, description = "It is on", body = SegmentChanged),
+    (status = 400, description = "The body is wrong, or no more segments may be tracked", body = ErrorBody),
+    (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
+    (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
+    (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
+))]
+pub(super) async fn track(
+    State(state): State<ApiState>,
+    Extension(Caller(workspace)): Extension<Caller>,
+    request: Request<Body>,
+) -> Response<Body> {
+    answer(
+        StatusCode::OK,
+        set_tracking(&state, &workspace, request, true).await,
+    )
+}
+
+/// Turn analytics tracking off
+///
+/// The segment's counts are forgotten; no session is. No error if it is off already.
+#[utoipa::path(post, path = "/segments/untrack", tag = "Segments", request_body = OneSegment,
+    security(("api_key" = ["segments.write"])), responses(
+    (status = 200, description = "It is off", body = SegmentChanged),
+    (status = 400, description = "The body is wrong", body = ErrorBody),
+    (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
+    (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
+    (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
+))]
+pub(super) async fn untrack(
+    State(state): State<ApiState>,
+    Extension(Caller(workspace)): Extension<Caller>,
+    request: Request<Body>,
+) -> Response<Body> {
+    answer(
+        StatusCode::OK,
+        set_tracking(&state, &workspace, request, false).await,
+    )
+}
+
+async fn set_tracking(
+    state: &ApiState,
+    workspace: &WorkspaceEntry,
+    request: Request<Body>,
+    on: bool,
+) -> Result<SegmentId, ApiError> {
+    let wanted: OneSegment = body(state, request).await?;
+    let change = SegmentChange {
+        track: Some(on),
+        ..SegmentChange::default()
+    };
+    change_segment(state, segment(workspace, wanted.segment_id.as_deref())?, change).await
+}
+
+/// Delete a segment
+///
+/// The segment and its counts are gone; no session is.
+#[utoipa::path(post, path = "/segments/delete", tag = "Segments", request_body = OneSegment,
+    security(("api_key" = ["segments.write"])), responses(
+    (status = 200, description = "It is gone", body = SegmentChanged),
+    (status = 400, description = "The body is wrong", body = ErrorBody),
+    (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
+    (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
+    (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
+))]
+pub(super) async fn delete(
+    State(state): State<ApiState>,
+    Extension(Caller(workspace)): Extension<Caller>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let deleted = async {
+        let wanted: OneSegment = body(&state, request).await?;
+        let id = segment(&workspace, wanted.segment_id.as_deref())?.id;
+        let deleted = state.store().delete_segment(id);
+        deleted.await.map_err(ApiError::of_request)?;
+        Ok(id)
+    };
+    answer(StatusCode::OK, deleted.await)
+}
+
+async fn change_segment(
+    state: &ApiState,
+    segment: &Segment,
+    change: SegmentChange,
+) -> Result<SegmentId, ApiError> {
+    let changed = state.store().change_segment(segment.id, change);
+    changed.await.map_err(ApiError::of_request)?;
+    Ok(segment.id)
+}
+
+fn answer(status: StatusCode, result: Result<SegmentId, ApiError>) -> Response<Body> {
+    match result {
+        Ok(segment_id) => json(
+            status,
+            &SegmentChanged {
+                message: "success",
+                segment_id,
+            },
+        ),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn body<T: DeserializeOwned + Send + 'static>(
+    state: &ApiState,
+    request: Request<Body>,
+) -> Result<T, ApiError> {
+    let parse = |bytes: &[u8], _: &str| {
+        serde_json::from_slice(bytes).map_err(|error| {
+            let said = error.to_string().replace('`', "'");
+            let shown: String = said.chars().take(300).collect();
+            ApiError::bad_request(format!(
+                "the body is not the JSON object that is expected: {shown}"
+            ))
+        })
+    };
+    parsed(state.memory(), request, &[JSON], parse).await
+}
+
+fn required(name: &str, what: &str) -> ApiError {
+    ApiError::bad_request(format!("'{name}' is required: {what}"))
+}
+
+fn segment<'a>(workspace: &'a WorkspaceEntry, id: Option<&str>) -> Result<&'a Segment, ApiError> {
+    let id = id.ok_or_else(|| required("segment_id", A_SEGMENT))?;
+    find(workspace, id, A_SEGMENT)
+}
+
+fn read_name(text: String) -> Result<Name, ApiError> {
+    Name::try_from(text).map_err(|error| ApiError::bad_request(format!("'name' is not valid: {error}")))
+}
+
+fn read_filter(json: &RawValue) -> Result<Filter, ApiError> {
+    let filter = json.get().parse();
+    filter.map_err(|error| ApiError::bad_request(format!("'filter' is not valid: {error}")))
+}

@@ -1,0 +1,221 @@
+//! `GET /segments/list` and `GET /segments/details`.
+
+use axum::body::Body;
+use axum::extract::RawQuery;
+use axum::http::{Response, StatusCode};
+use axum::{Extension, response::IntoResponse as _};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::auth::Caller;
+use super::error::{ApiError, ErrorBody, json};
+use super::query::{Query, invalid};
+use crate::model::{Millis, Segment, SegmentId};
+use crate::store::WorkspaceEntry;
+
+/// Segments on a page.
+const PAGE: usize = 100;
+
+/// The parameters, as OpenAPI describes them; [`list_of`] reads them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct ListParameters {
+    /// Which page of 100 segments, from 0.
+    #[param(required = false, default = 0, minimum = 0, example = 0)]
+    page: u64,
+    /// `asc` or `desc`, by creation.
+    #[param(required = false, default = "asc", inline)]
+    sort_direction: Direction,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its description is used")]
+enum Direction {
+    Asc,
+    Desc,
+}
+
+/// A page of segments.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SegmentList<'a> {
+    /// `success`
+    #[schema(example = "success")]
+    message: &'static str,
+    /// At most 100.
+    segments: Vec<ListedSegment<'a>>,
+}
+
+/// One segment.
+#[derive(Serialize, ToSchema)]
+struct ListedSegment<'a> {
+    /// As `segment_id` takes it.
+    #[schema(value_type = String, example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44")]
+    id: SegmentId,
+    #[schema(example = "Paying")]
+    name: &'a str,
+    /// Whether `GET /sessions/data_series` can be asked for it.
+    analytics_tracking_enabled: bool,
+    tags: &'a [String],
+}
+
+/// List segments
+#[utoipa::path(
+    get,
+    path = "/segments/list",
+    tag = "Segments",
+    params(ListParameters),
+    security(("api_key" = ["segments.list"])),
+    responses(
+        (status = 200, description = "The page; empty behind the last one", body = SegmentList),
+        (status = 400, description = "A parameter is wrong", body = ErrorBody),
+        (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
+        (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
+        (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    )
+)]
+pub(super) async fn list(
+    Extension(Caller(workspace)): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Response<Body> {
+    match list_of(&workspace, &Query::new(query.as_deref())) {
+        Ok(list) => json(StatusCode::OK, &list),
+        Err(error) => error.into_response(),
+    }
+}
+
+fn list_of<'a>(workspace: &'a WorkspaceEntry, query: &Query<'_>) -> Result<SegmentList<'a>, ApiError> {
+    let page = match query.get("page")? {
+        None => 0,
+        Some(text) => page(&text).ok_or_else(|| invalid("page", &text, "an integer from 0"))?,
+    };
+    let descending = match query.get("sort_direction")?.as_deref() {
+        None | Some("asc") => false,
+        Some("desc") => true,
+        Some(other) => return Err(invalid("sort_direction", other, "'asc' or 'desc'")),
+    };
+    let segments = workspace.segments.iter();
+    let sorted: Box<dyn Iterator<Item = &Segment>> = match descending {
+        true => Box::new(segments.rev()),
+        false => Box::new(segments),
+    };
+    let listed = sorted
+        .skip(page.saturating_mul(PAGE))
+        .take(PAGE)
+        .map(|segment| ListedSegment {
+            id: segment.id,
+            name: segment.name.as_str(),
+            analytics_tracking_enabled: segment.tracking.is_enabled(),
+            tags: segment.notes.tags(),
+        });
+    Ok(SegmentList {
+        message: "success",
+        segments: listed.collect(),
+    })
+}
+
+/// Digits alone, as `length` is read.
+fn page(text: &str) -> Option<usize> {
+    let canonical = text == "0" || text.starts_with(|first: char| ('1'..='9').contains(&first));
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    (canonical && digits).then(|| text.parse().unwrap_or(usize::MAX))
+}
+
+/// The parameter of `GET /segments/details`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct DetailsParameters {
+    /// A segment of the workspace.
+    #[param(example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44")]
+    segment_id: String,
+}
+
+/// A segment.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SegmentDetails<'a> {
+    /// `success`
+    #[schema(example = "success")]
+    message: &'static str,
+    /// ISO 8601.
+    #[schema(example = "2026-11-23T09:30:00Z")]
+    created_at: String,
+    /// ISO 8601.
+    #[schema(example = "2026-11-23T09:30:00Z")]
+    updated_at: String,
+    #[schema(example = "Paying")]
+    name: &'a str,
+    /// The filter in words.
+    #[schema(example = "attributes.plan is one of \"pro\", \"team\"")]
+    description: String,
+    /// What its maker wrote.
+    #[schema(example = "For the monthly report")]
+    text_description: &'a str,
+    tags: &'a [String],
+    /// Always empty: there are no teams here.
+    teams: [&'static str; 0],
+}
+
+/// Describe a segment
+#[utoipa::path(
+    get,
+    path = "/segments/details",
+    tag = "Segments",
+    params(DetailsParameters),
+    security(("api_key" = ["segments.details"])),
+    responses(
+        (status = 200, description = "The segment", body = SegmentDetails),
+        (status = 400, description = "The parameter is missing or wrong", body = ErrorBody),
+        (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
+        (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
+        (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    )
+)]
+pub(super) async fn details(
+    Extension(Caller(workspace)): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Response<Body> {
+    match details_of(&workspace, &Query::new(query.as_deref())) {
+        Ok(details) => json(StatusCode::OK, &details),
+        Err(error) => error.into_response(),
+    }
+}
+
+fn details_of<'a>(workspace: &'a WorkspaceEntry, query: &Query<'_>) -> Result<SegmentDetails<'a>, ApiError> {
+    let text = query
+        .get("segment_id")?
+        .ok_or_else(|| ApiError::bad_request(format!("'segment_id' is required: {A_SEGMENT}")))?;
+    let segment = find(workspace, &text, A_SEGMENT)?;
+    Ok(SegmentDetails {
+        message: "success",
+        created_at: iso8601(segment.created_at),
+        updated_at: iso8601(segment.updated_at),
+        name: segment.name.as_str(),
+        description: segment.filter.to_string(),
+        text_description: segment.notes.description(),
+        tags: segment.notes.tags(),
+        teams: [],
+    })
+}
+
+/// What `segment_id` must be.
+pub(super) const A_SEGMENT: &str = "the id of a segment of this workspace";
+
+/// The segment that was named; one of another workspace is as good as none.
+pub(super) fn find<'a>(
+    workspace: &'a WorkspaceEntry,
+    text: &str,
+    allowed: &str,
+) -> Result<&'a Segment, ApiError> {
+    let id = text.parse::<SegmentId>().ok();
+    id.and_then(|id| workspace.segment(id))
+        .ok_or_else(|| invalid("segment_id", text, allowed))
+}
+
+fn iso8601(millis: Millis) -> String {
+    match jiff::Timestamp::from_millisecond(millis) {
+        Ok(time) => time.to_string(),
+        Err(_) => millis.to_string(),
+    }
+}
