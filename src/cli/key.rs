@@ -47,6 +47,10 @@ Examples:
 Permissions:
   sessions.data_series  GET /sessions/data_series
   sessions.track        POST /sessions/track
+  segments.list         GET /segments/list
+  segments.details      GET /segments/details
+  segments.write        POST /segments/create, edit, track, untrack, delete
+  users.track           POST /users/track
   all                   these, and those that later versions add")]
 pub(super) struct CreateArgs {
     /// Name, unique among the workspace's keys that are not revoked

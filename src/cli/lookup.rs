@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{anyhow, bail};
 
 use super::output::quoted_list;
-use crate::model::{ApiKey, App};
+use crate::model::{ApiKey, App, Segment};
 use crate::store::{Catalog, WorkspaceEntry};
 
 /// The workspace that was named, or the only one there is.
@@ -54,29 +54,45 @@ pub(super) fn app<'a>(workspace: &'a WorkspaceEntry, given: &str) -> anyhow::Res
 
 /// The key that was named, in one of these workspaces.
 pub(super) fn key<'a>(workspaces: &'a [Arc<WorkspaceEntry>], given: &str) -> anyhow::Result<&'a ApiKey> {
-    let found: Vec<&ApiKey> = workspaces
-        .iter()
-        .filter_map(|entry| entry.find_key(given))
-        .collect();
-    match found.as_slice() {
-        [key] => Ok(key),
-        [] => {
-            let live: Vec<&str> = workspaces
-                .iter()
-                .flat_map(|entry| &entry.keys)
-                .filter(|key| !key.revoked)
-                .map(|key| key.name.as_str())
-                .collect();
-            match live.is_empty() {
-                true => bail!("there is no key '{given}'; all keys are revoked, or there are none"),
-                false => bail!(
-                    "there is no key '{given}'; the keys are {}",
-                    quoted_list(live.into_iter())
-                ),
-            }
+    let found = workspaces.iter().filter_map(|entry| entry.find_key(given));
+    only("key", given, found.collect(), || {
+        let keys = workspaces.iter().flat_map(|entry| &entry.keys);
+        let live: Vec<&str> = keys
+            .filter(|key| !key.revoked)
+            .map(|key| key.name.as_str())
+            .collect();
+        match live.is_empty() {
+            true => "all keys are revoked, or there are none".to_owned(),
+            false => format!("the keys are {}", quoted_list(live.into_iter())),
         }
+    })
+}
+
+/// The segment that was named, in one of these workspaces.
+pub(super) fn segment<'a>(workspaces: &'a [Arc<WorkspaceEntry>], given: &str) -> anyhow::Result<&'a Segment> {
+    let found = workspaces.iter().filter_map(|entry| entry.find_segment(given));
+    only("segment", given, found.collect(), || {
+        let segments = workspaces.iter().flat_map(|entry| &entry.segments);
+        let names: Vec<&str> = segments.map(|segment| segment.name.as_str()).collect();
+        match names.is_empty() {
+            true => "there are none yet; 'sessionmeter segment create' makes one".to_owned(),
+            false => format!("the segments are {}", quoted_list(names.into_iter())),
+        }
+    })
+}
+
+/// The one thing that was found; `existing` says what there is where nothing was.
+fn only<'a, T>(
+    noun: &str,
+    given: &str,
+    found: Vec<&'a T>,
+    existing: impl FnOnce() -> String,
+) -> anyhow::Result<&'a T> {
+    match found.as_slice() {
+        [one] => Ok(one),
+        [] => bail!("there is no {noun} '{given}'; {}", existing()),
         several => bail!(
-            "{} workspaces have a key named '{given}'; choose one with --workspace, or give the key's id",
+            "{} workspaces have a {noun} named '{given}'; choose one with --workspace, or give the {noun}'s id",
             several.len()
         ),
     }

@@ -14,6 +14,7 @@ mod key;
 mod lookup;
 mod output;
 mod restore;
+mod segment;
 mod series;
 pub mod serve;
 mod values;
@@ -65,6 +66,8 @@ enum Command {
     App(app::AppCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
+    #[command(subcommand)]
+    Segment(segment::SegmentCommand),
     Series(series::SeriesArgs),
     Import(import::ImportArgs),
     Backup(backup::BackupArgs),
@@ -103,6 +106,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Workspace(command) => workspace::run(command, &globals).await,
         Command::App(command) => app::run(command, &globals).await,
         Command::Key(command) => key::run(command, &globals).await,
+        Command::Segment(command) => segment::run(command, &globals).await,
         Command::Series(args) => series::run(args, &globals).await,
         Command::Import(args) => import::run(args, &globals).await,
         Command::Backup(args) => backup::run(args, &globals).await,

@@ -4,7 +4,9 @@ mod chart;
 mod terminal;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
+use anyhow::bail;
 use clap::Args;
 
 use self::chart::{Chart, Row};
@@ -12,6 +14,7 @@ use super::globals::Globals;
 use super::lookup;
 use super::output::{print_bytes, print_line};
 use crate::api::data_series;
+use crate::model::{Segment, Tracking};
 use crate::series::{EndingAt, Length, Unit, Window, ending_at};
 use crate::store::sqlite::Role;
 use crate::store::{Scope, Store, WorkspaceEntry};
@@ -25,6 +28,7 @@ use crate::store::{Scope, Store, WorkspaceEntry};
 Examples:
   sessionmeter series
   sessionmeter series --workspace acme --app 'Shop (iOS)' --unit hour --length 24
+  sessionmeter series --segment Paying
   sessionmeter series --length 100 --ending-at 2018-06-28 --csv > sessions.csv")]
 pub(super) struct SeriesArgs {
     /// Name or id of the workspace; may be left out where there is only one
@@ -42,6 +46,9 @@ pub(super) struct SeriesArgs {
     /// Only this app, by name or id [default: all apps]
     #[arg(long, short, value_name = "A")]
     app: Option<String>,
+    /// Only this segment, by name or id; it must have analytics tracking on [default: everyone]
+    #[arg(long, short, value_name = "S")]
+    segment: Option<String>,
     /// Print two columns: time,sessions
     #[arg(long)]
     pub(super) csv: bool,
@@ -66,6 +73,10 @@ async fn run_on(store: &dyn Store, args: &SeriesArgs, json: bool) -> anyhow::Res
         .as_deref()
         .map(|name| lookup::app(&workspace, name))
         .transpose()?;
+    let segment = match args.segment.as_deref() {
+        None => None,
+        Some(name) => Some(counted(store, &workspace, name).await?),
+    };
     let scope = app.map_or(Scope::Workspace(workspace.workspace.id), |app| Scope::App(app.id));
     let now = jiff::Timestamp::now().as_millisecond();
     let window = Window::new(
@@ -75,7 +86,8 @@ async fn run_on(store: &dyn Store, args: &SeriesArgs, json: bool) -> anyhow::Res
         args.ending_at.as_ref(),
         now,
     );
-    let counts = store.count(scope, window.edges()).await?;
+    let id = segment.map(|segment| segment.id);
+    let counts = store.count(scope, id, window.edges()).await?;
     if json {
         let body = String::from_utf8(data_series::body(&window, &counts))?;
         return print_line(&body);
@@ -83,7 +95,12 @@ async fn run_on(store: &dyn Store, args: &SeriesArgs, json: bool) -> anyhow::Res
     if args.csv {
         return print_bytes(csv(&window, &counts).as_bytes());
     }
-    let title = title(&workspace, args.unit, app.map(|app| app.name.as_str()));
+    let title = title(
+        &workspace,
+        args.unit,
+        app.map(|app| app.name.as_str()),
+        segment.map(|segment| segment.name.as_str()),
+    );
     let rows = window
         .labels()
         .zip(counts)
@@ -100,11 +117,35 @@ async fn run_on(store: &dyn Store, args: &SeriesArgs, json: bool) -> anyhow::Res
     print_bytes(format!("{title}\n\n{chart}").as_bytes())
 }
 
-fn title(workspace: &WorkspaceEntry, unit: Unit, app: Option<&str>) -> String {
+/// The segment, if there is an answer for it.
+async fn counted<'a>(
+    store: &dyn Store,
+    workspace: &'a Arc<WorkspaceEntry>,
+    name: &str,
+) -> anyhow::Result<&'a Segment> {
+    let segment = lookup::segment(std::slice::from_ref(workspace), name)?;
+    match segment.tracking {
+        Tracking::On => Ok(segment),
+        Tracking::Off => bail!(
+            "segment '{0}' has no analytics tracking; turn it on with 'sessionmeter segment track {0}'",
+            segment.name
+        ),
+        Tracking::Counting => {
+            let percent = store.counting(Some(segment.id)).await?.percent().min(99);
+            bail!(
+                "segment is being counted ({percent} %); 'sessionmeter segment track {} --wait' waits for it",
+                segment.name
+            )
+        }
+    }
+}
+
+fn title(workspace: &WorkspaceEntry, unit: Unit, app: Option<&str>, segment: Option<&str>) -> String {
     let whose = app.map_or_else(|| "all apps".to_owned(), |name| format!("app {name}"));
+    let segment = segment.map_or_else(String::new, |name| format!(", segment {name}"));
     let workspace = &workspace.workspace;
     format!(
-        "Sessions per {unit}: workspace {}, {whose}, {}",
+        "Sessions per {unit}: workspace {}, {whose}{segment}, {}",
         workspace.name, workspace.time_zone
     )
 }

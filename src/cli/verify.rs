@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::globals::Globals;
 use super::output::{print_json, print_line, thousands, utc};
-use crate::model::AppId;
+use crate::model::{AppId, SegmentId};
 use crate::store::sqlite::Role;
 use crate::store::{Catalog, Mismatch, Store, Verification};
 
@@ -51,6 +51,8 @@ struct FoundJson<'a> {
 #[derive(Serialize)]
 struct MismatchJson {
     app_id: AppId,
+    /// `null`: everyone.
+    segment_id: Option<SegmentId>,
     /// Where the quarter hour begins.
     time: String,
     counted: u64,
@@ -63,6 +65,7 @@ fn print_found(found: &Verification) -> anyhow::Result<()> {
         .iter()
         .map(|mismatch| MismatchJson {
             app_id: mismatch.app,
+            segment_id: mismatch.segment,
             time: utc(mismatch.quarter.saturating_mul(1000)),
             counted: mismatch.counted,
             recorded: mismatch.recorded,
@@ -107,13 +110,16 @@ fn summary(found: &Verification, catalog: &Catalog) -> String {
 }
 
 fn describe(mismatch: &Mismatch, catalog: &Catalog) -> String {
-    let name = catalog
-        .workspaces()
-        .iter()
-        .find_map(|entry| entry.app(mismatch.app))
-        .map_or_else(|| mismatch.app.to_string(), |app| format!("'{}'", app.name));
+    let entries = catalog.workspaces();
+    let app = entries.iter().find_map(|entry| entry.app(mismatch.app));
+    let app = app.map_or_else(|| mismatch.app.to_string(), |app| format!("'{}'", app.name));
+    let segment = mismatch.segment.map_or_else(String::new, |id| {
+        let segment = entries.iter().find_map(|entry| entry.segment(id));
+        let name = segment.map_or_else(|| id.to_string(), |segment| format!("'{}'", segment.name));
+        format!(", segment {name}")
+    });
     format!(
-        "  app {name}, quarter hour {}: {} counted, {} recorded",
+        "  app {app}{segment}, quarter hour {}: {} counted, {} recorded",
         utc(mismatch.quarter.saturating_mul(1000)),
         thousands(mismatch.counted),
         thousands(mismatch.recorded)
@@ -128,6 +134,7 @@ mod tests {
     fn the_first_disagreements_are_listed() {
         let mismatch = Mismatch {
             app: AppId::random(),
+            segment: None,
             quarter: 1_530_247_500,
             counted: 1,
             recorded: 1_002,

@@ -56,6 +56,15 @@ Examples:
         #[arg(long, value_name = "N")]
         recording: Option<u64>,
     },
+    /// Change how many segments of a workspace may have analytics tracking on
+    #[command(after_help = "Example:\n  sessionmeter workspace set-segment-limit acme 100")]
+    SetSegmentLimit {
+        /// Name or id
+        workspace: String,
+        /// Segments; those that are tracked stay so
+        #[arg(value_name = "N")]
+        limit: u32,
+    },
 }
 
 /// What `create` and `set-time-zone` print with `--json`.
@@ -66,13 +75,14 @@ struct CreatedJson<'a> {
     time_zone: &'a str,
 }
 
-/// An entry of `list`, and what `set-rate-limit` prints.
+/// An entry of `list`, and what `set-rate-limit` and `set-segment-limit` print.
 #[derive(Serialize)]
 struct ListedJson<'a> {
     #[serde(flatten)]
     workspace: CreatedJson<'a>,
     rate_limit: u64,
     recording_rate_limit: u64,
+    segment_limit: u32,
 }
 
 impl<'a> From<&'a Workspace> for CreatedJson<'a> {
@@ -91,6 +101,7 @@ impl<'a> From<&'a Workspace> for ListedJson<'a> {
             workspace: workspace.into(),
             rate_limit: workspace.rate_limits.export,
             recording_rate_limit: workspace.rate_limits.recording,
+            segment_limit: workspace.segment_limit,
         }
     }
 }
@@ -136,6 +147,11 @@ async fn run_on(store: &dyn Store, command: WorkspaceCommand, json: bool) -> any
             store.set_rate_limits(id, change).await?;
             print_limits(&current(store, id)?, json)
         }
+        WorkspaceCommand::SetSegmentLimit { workspace, limit } => {
+            let id = find(store, &workspace)?;
+            store.set_segment_limit(id, limit).await?;
+            print_limits(&current(store, id)?, json)
+        }
     }
 }
 
@@ -165,12 +181,15 @@ fn print_workspace(workspace: &Workspace, what: &str, json: bool) -> anyhow::Res
 
 fn print_limits(workspace: &Workspace, json: bool) -> anyhow::Result<()> {
     let Workspace {
-        name, rate_limits, ..
+        name,
+        rate_limits,
+        segment_limit,
+        ..
     } = workspace;
     match json {
         true => print_json(&ListedJson::from(workspace)),
         false => print_line(&format!(
-            "changed workspace '{name}'\n  export     {}\n  recording  {}",
+            "changed workspace '{name}'\n  export     {}\n  recording  {}\n  tracked    at most {segment_limit} segments",
             requests(rate_limits.export),
             requests(rate_limits.recording)
         )),
@@ -205,9 +224,17 @@ fn list(store: &dyn Store, json: bool) -> anyhow::Result<()> {
                 workspace.time_zone.clone(),
                 limit_cell(workspace.rate_limits.export),
                 limit_cell(workspace.rate_limits.recording),
+                workspace.segment_limit.to_string(),
             ]
         })
         .collect();
-    let head = ["ID", "NAME", "TIME ZONE", "EXPORTS/HOUR", "RECORDINGS/HOUR"];
+    let head = [
+        "ID",
+        "NAME",
+        "TIME ZONE",
+        "EXPORTS/HOUR",
+        "RECORDINGS/HOUR",
+        "SEGMENTS",
+    ];
     print_bytes(table(head, &rows).as_bytes())
 }
