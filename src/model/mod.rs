@@ -24,7 +24,7 @@ pub use segment::{
     DEFAULT_SEGMENT_LIMIT, NewSegment, Segment, SegmentChange, SegmentNotes, SegmentNotesError, Tracking,
 };
 pub use session::{
-    End, MAX_DURATION_MILLIS, MAX_SESSION_ID_BYTES, Millis, NewSession, Session, SessionError,
+    End, MAX_DURATION_MILLIS, MAX_SESSION_ID_BYTES, Millis, NewSession, Session, SessionEnd, SessionError,
 };
 pub use user_attributes::{MAX_USER_ATTRIBUTES, UserAttributes, UserUpdate, UserUpdateError};
 pub use workspace::{DEFAULT_RATE_LIMIT, NewWorkspace, RateLimits, Workspace};

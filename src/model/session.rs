@@ -40,6 +40,12 @@ pub enum SessionError {
     /// The end is before the start.
     #[error("'ended_at' must not be before 'started_at'")]
     EndsBeforeStart,
+    /// An end on its own, before 2000.
+    #[error("the end of a session must not be before the year 2000")]
+    EndsTooEarly,
+    /// An end on its own, too far ahead of the server's clock.
+    #[error("the end of a session must not be more than 8 days in the future")]
+    EndsTooLate,
     /// Negative or longer than seven days.
     #[error("'{0}' must end the session 0 to 604800 seconds after its start")]
     Duration(&'static str),
@@ -91,12 +97,7 @@ impl Session {
     /// # Errors
     /// The first field that breaks a rule.
     pub fn new(new: NewSession<'_>, now: Millis) -> Result<Self, SessionError> {
-        if !(1..=MAX_SESSION_ID_BYTES).contains(&new.session_id.len()) {
-            return Err(SessionError::SessionIdLength(new.session_id.len()));
-        }
-        if new.session_id.chars().any(char::is_control) {
-            return Err(SessionError::SessionIdControl);
-        }
+        check_session_id(new.session_id)?;
         if new.started_at < EARLIEST_START {
             return Err(SessionError::TooEarly);
         }
@@ -160,6 +161,71 @@ impl Session {
     }
 }
 
+/// The end of a session whose start was delivered on its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionEnd {
+    app: AppId,
+    session_id: Box<str>,
+    at: Millis,
+}
+
+impl SessionEnd {
+    /// Checks what was read; `now` (Unix milliseconds) bounds the end, which may be as late as any session's.
+    ///
+    /// # Errors
+    /// The first field that breaks a rule.
+    pub fn new(app: AppId, session_id: &str, at: Millis, now: Millis) -> Result<Self, SessionError> {
+        check_session_id(session_id)?;
+        if at < EARLIEST_START {
+            return Err(SessionError::EndsTooEarly);
+        }
+        if at > now.saturating_add(MILLIS_PER_DAY + MAX_DURATION_MILLIS) {
+            return Err(SessionError::EndsTooLate);
+        }
+        Ok(Self {
+            app,
+            session_id: session_id.into(),
+            at,
+        })
+    }
+
+    /// The app that was used.
+    pub fn app(&self) -> AppId {
+        self.app
+    }
+
+    /// As its start had it.
+    pub fn session_id(&self) -> &str {
+        &self.session_id
+    }
+
+    /// Unix milliseconds.
+    pub fn at(&self) -> Millis {
+        self.at
+    }
+
+    /// Days from 1970-01-01 to the UTC dates on which the session can have started, the latest first, and the
+    /// milliseconds from the start of each to the end.
+    pub fn possible_days(&self) -> impl Iterator<Item = (i64, i64)> + use<> {
+        let at = self.at;
+        let last = at.div_euclid(MILLIS_PER_DAY);
+        let first = (at - MAX_DURATION_MILLIS).div_euclid(MILLIS_PER_DAY);
+        (first..=last)
+            .rev()
+            .map(move |day| (day, at - day * MILLIS_PER_DAY))
+    }
+}
+
+fn check_session_id(session_id: &str) -> Result<(), SessionError> {
+    if !(1..=MAX_SESSION_ID_BYTES).contains(&session_id.len()) {
+        return Err(SessionError::SessionIdLength(session_id.len()));
+    }
+    if session_id.chars().any(char::is_control) {
+        return Err(SessionError::SessionIdControl);
+    }
+    Ok(())
+}
+
 fn duration(started_at: Millis, end: End) -> Result<u32, SessionError> {
     let (millis, field) = match end {
         End::At(ended_at) if ended_at < started_at => return Err(SessionError::EndsBeforeStart),
@@ -205,6 +271,22 @@ mod tests {
         let mut session = new();
         change(&mut session);
         Session::new(session, NOW).err()
+    }
+
+    #[test]
+    fn an_end_names_the_dates_on_which_its_session_can_have_started() {
+        let app = new().app;
+        let end = |at| SessionEnd::new(app, "s", at, NOW);
+        let days: Vec<_> = end(NOW).unwrap().possible_days().collect();
+        assert_eq!(days.len(), 8);
+        assert!(
+            days.iter()
+                .all(|(day, after)| day * MILLIS_PER_DAY + after == NOW)
+        );
+        assert_eq!(days[0].0, NOW.div_euclid(MILLIS_PER_DAY));
+        assert_eq!(end(EARLIEST_START - 1), Err(SessionError::EndsTooEarly));
+        assert_eq!(end(i64::MAX), Err(SessionError::EndsTooLate));
+        assert!(SessionEnd::new(app, "", NOW, NOW).is_err());
     }
 
     #[test]

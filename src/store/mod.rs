@@ -20,7 +20,7 @@ pub use verification::{Mismatch, Verification};
 
 use crate::model::{
     App, AppId, KeyId, Millis, NewApp, NewKey, NewSegment, NewWorkspace, SegmentChange, SegmentId, Session,
-    UserUpdate, Workspace, WorkspaceId,
+    SessionEnd, UserUpdate, Workspace, WorkspaceId,
 };
 
 /// Whose sessions are counted.
@@ -155,6 +155,11 @@ pub trait Store: Send + Sync + 'static {
     /// The outcomes stand in the order of the sessions. A session that stands in the batch twice is
     /// recorded once, with the values that stand first.
     async fn record(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError>;
+
+    /// Adds ends that came on their own, durably: each extends the newest session of its app and id that started on
+    /// the UTC date of the end or on one of the seven dates before; the latest end wins. `false` stands where there is
+    /// no such session.
+    async fn end_sessions(&self, ends: Vec<SessionEnd>) -> Result<Vec<bool>, StoreError>;
 
     /// The number of sessions that started between each two neighbouring edges (start included, end not), everyone's
     /// or those of a segment. Fewer than two edges give no number.

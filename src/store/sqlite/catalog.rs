@@ -43,6 +43,11 @@ impl Published {
         self.0.load()
     }
 
+    /// For whoever keeps it longer.
+    pub(super) fn load_full(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
     /// Reads the catalog and publishes it, unless a newer one was published meanwhile.
     pub(super) fn reload(&self, connection: &Connection, counters: &Counters) -> Result<(), StoreError> {
         let newer = Arc::new(Snapshot::load(connection)?);

@@ -46,7 +46,7 @@ use super::{
 };
 use crate::model::{
     App, KeyId, Millis, NewApp, NewKey, NewSegment, NewWorkspace, SegmentChange, SegmentId, Session,
-    UserUpdate, Workspace, WorkspaceId,
+    SessionEnd, UserUpdate, Workspace, WorkspaceId,
 };
 
 pub use self::backup::restore;
@@ -344,6 +344,12 @@ impl Store for SqliteStore {
         // The batch comes back to be freed here, not by the writer.
         let recorded = self.on_writer(move |writer| writer.record(&batch).map(|outcomes| (outcomes, batch)));
         recorded.await.map(|(outcomes, _)| outcomes)
+    }
+
+    async fn end_sessions(&self, ends: Vec<SessionEnd>) -> Result<Vec<bool>, StoreError> {
+        let snapshot = self.published.load_full();
+        self.on_writer(move |writer| writer.end_sessions(&ends, &snapshot.apps))
+            .await
     }
 
     async fn count(

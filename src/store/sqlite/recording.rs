@@ -1,14 +1,15 @@
-//! What recording a batch does inside its transaction.
+//! What recording does inside its transaction.
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::batch::{Batch, Item};
+use super::batch::{Batch, Item, StoredSessionId};
 use super::cells::{Delta, SeriesNumber};
 use super::counters::QUARTER;
 use super::interning::{Identity, IdentityKey, IdentityKind, Interned, Interner};
 use super::tagging::Tagging;
+use crate::model::{AppId, MAX_DURATION_MILLIS, SessionEnd};
 use crate::store::{Recorded, StoreError};
 
 /// Inserts what is new, extends what is not. Returns the outcomes in the order of delivery, and what is to be added to
@@ -54,6 +55,38 @@ pub(super) fn record(
         }
     }
     Ok((outcomes, tally.deltas(connection, tagging)?))
+}
+
+/// Extends sessions by ends that came on their own; whether each found its session.
+pub(super) fn end(
+    connection: &Connection,
+    ends: &[SessionEnd],
+    apps: &HashMap<AppId, (i64, i64)>,
+) -> Result<Vec<bool>, StoreError> {
+    let mut find = connection
+        .prepare_cached("SELECT start FROM sessions WHERE app = ?1 AND day = ?2 AND session_id = ?3")?;
+    let mut extend = connection.prepare_cached(include_str!("sql/extend_session.sql"))?;
+    let mut outcomes = Vec::with_capacity(ends.len());
+    for end in ends {
+        let Some((app, _)) = apps.get(&end.app()) else {
+            outcomes.push(false);
+            continue;
+        };
+        let id = StoredSessionId::from(end.session_id());
+        let mut found = false;
+        for (day, at) in end.possible_days() {
+            let start: Option<i64> = find
+                .query_row(params![app, day, id], |row| row.get(0))
+                .optional()?;
+            if start.is_some_and(|start| (0..=MAX_DURATION_MILLIS).contains(&(at - start))) {
+                extend.execute(params![app, day, id, at])?;
+                found = true;
+                break;
+            }
+        }
+        outcomes.push(found);
+    }
+    Ok(outcomes)
 }
 
 /// Whose session it is, and what that adds to it.

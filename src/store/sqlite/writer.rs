@@ -1,5 +1,6 @@
 //! The one writer: a thread that owns the writing connection and runs one job after the other.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -12,7 +13,7 @@ use super::interning::Interned;
 use super::past::{self, Step};
 use super::tagging::Tagging;
 use super::{people, recording};
-use crate::model::{UserUpdate, WorkspaceId};
+use crate::model::{AppId, SessionEnd, UserUpdate, WorkspaceId};
 use crate::store::{Recorded, StoreError, Updated};
 
 /// Owned by the writer thread, from [`super::SqliteStore::open`] to its close.
@@ -61,6 +62,15 @@ impl Writer {
             self.counters.apply(seq, &deltas);
         }
         Ok(outcomes)
+    }
+
+    /// Extends sessions in one transaction; no counter changes.
+    pub(super) fn end_sessions(
+        &mut self,
+        ends: &[SessionEnd],
+        apps: &HashMap<AppId, (i64, i64)>,
+    ) -> Result<Vec<bool>, StoreError> {
+        self.in_turn(|transaction, _, _| recording::end(transaction, ends, apps))
     }
 
     /// Changes users' attributes in one transaction. After an error nothing has changed.
