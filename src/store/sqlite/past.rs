@@ -5,18 +5,20 @@
 //! counted at once if its key lies before the cursor (see [`Tagging::is_past`]), and walked later if it lies behind.
 //! So nothing is counted twice or missed, whichever process takes the next step, and a crash costs one step.
 
-use std::collections::{BTreeMap, HashMap};
-
+use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Transaction, params};
 
 use super::cells::{self, Delta};
-use super::tagging::{Cursor, Tagging};
+use super::tagging::{Cursor, SetNumber, Tagging};
 use crate::store::StoreError;
 
-/// Sessions in a step, about ten milliseconds.
-const SESSIONS: u32 = 100_000;
+/// Sessions in a step, about twenty milliseconds.
+const SESSIONS: u32 = 200_000;
 /// Rows of counters that a step may touch: where sessions are few and far between, these are what takes time.
-const QUARTERS: usize = 3_000;
+const ROWS: usize = 3_000;
+/// Quarter hours of a UTC day.
+const QUARTERS: usize = 96;
+const QUARTER_MILLIS: i64 = 900_000;
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,30 +39,36 @@ pub(super) fn step(transaction: &Transaction<'_>, tagging: &mut Tagging) -> Resu
         return begin(transaction);
     }
     let mut cursor = Cursor::load(transaction)?;
-    let mut sessions = transaction.prepare_cached(include_str!("sql/sessions_after.sql"))?;
-    let mut walk = Walk::default();
+    let mut walk = Walk::new(transaction, tagging)?;
     let ended = loop {
         if walk.is_enough() {
             break false;
         }
-        if !walk.go(&mut sessions, &mut cursor)? {
-            match next_app(transaction, cursor.app)? {
-                Some(app) => {
-                    cursor = Cursor {
-                        app,
-                        day: 0,
-                        session_id: String::new().into(),
-                    };
-                }
-                None => break true,
+        if walk.rest_of_day(&mut cursor)? {
+            continue;
+        }
+        let next = match next_day(transaction, cursor.app, cursor.day)? {
+            Some(day) => Some((cursor.app, day)),
+            None => next_app(transaction, cursor.app)?.map(|app| (app, 0)),
+        };
+        match next {
+            Some((app, day)) => {
+                let session_id = Value::Text(String::new());
+                cursor = Cursor { app, day, session_id };
             }
+            None => break true,
         }
     };
-    let deltas = walk.deltas(transaction, tagging)?;
+    let Walk {
+        sessions,
+        deltas,
+        tagging,
+        ..
+    } = walk;
     cells::add(transaction, &deltas, |series| tagging.is_live(series))?;
     transaction
         .prepare_cached("UPDATE pass SET app = ?1, day = ?2, session_id = ?3, done = done + ?4")?
-        .execute(params![cursor.app, cursor.day, cursor.session_id, walk.sessions])?;
+        .execute(params![cursor.app, cursor.day, cursor.session_id, sessions])?;
     if !ended {
         return Ok(Step::More);
     }
@@ -77,67 +85,150 @@ fn begin(transaction: &Transaction<'_>) -> Result<Step, StoreError> {
     Ok(Step::Begun)
 }
 
+fn next_day(transaction: &Transaction<'_>, app: i64, after: i64) -> Result<Option<i64>, StoreError> {
+    let mut statement =
+        transaction.prepare_cached("SELECT MIN(day) FROM sessions WHERE app = ?1 AND day > ?2")?;
+    Ok(statement.query_row([app, after], |row| row.get(0))?)
+}
+
 fn next_app(transaction: &Transaction<'_>, after: i64) -> Result<Option<i64>, StoreError> {
     let mut statement = transaction.prepare_cached(include_str!("sql/next_app_to_count.sql"))?;
     Ok(statement.query_row([after], |row| row.get(0))?)
 }
 
-/// Sessions that were walked in one step.
-#[derive(Default)]
-struct Walk {
+/// The sessions of one step. A row costs little more than what SQLite takes to hand it over: its combination leads to
+/// its set of segments by an index, and sets are counted by quarter of the day in an array.
+struct Walk<'a> {
+    transaction: &'a Transaction<'a>,
+    tagging: &'a mut Tagging,
+    statement: CachedStatement<'a>,
     sessions: u32,
-    /// By app and quarter hour, then by combination of properties.
-    counts: HashMap<(i64, i64), HashMap<i64, u32>>,
+    deltas: Vec<Delta>,
+    /// Of this app, by ordinal of the combination; `UNKNOWN` where it was not asked for yet.
+    sets: Vec<SetNumber>,
+    app: i64,
+    /// Sessions of the day, by set and quarter of the day.
+    counts: Vec<[u32; QUARTERS]>,
+    /// Where `counts` is not 0.
+    touched: Vec<(SetNumber, usize)>,
+    /// Sessions of a quarter hour, by rule.
+    by_rule: Vec<u32>,
 }
 
-impl Walk {
-    fn is_enough(&self) -> bool {
-        self.sessions >= SESSIONS || self.counts.len() >= QUARTERS
+const UNKNOWN: SetNumber = SetNumber::MAX;
+/// Combinations that are found by index; those behind are looked up one by one.
+const INDEXED: usize = 1 << 20;
+
+impl<'a> Walk<'a> {
+    fn new(transaction: &'a Transaction<'a>, tagging: &'a mut Tagging) -> Result<Self, StoreError> {
+        Ok(Self {
+            transaction,
+            tagging,
+            statement: transaction.prepare_cached(include_str!("sql/sessions_after.sql"))?,
+            sessions: 0,
+            deltas: Vec::new(),
+            sets: Vec::new(),
+            app: 0,
+            counts: Vec::new(),
+            touched: Vec::new(),
+            by_rule: Vec::new(),
+        })
     }
 
-    /// Walks on in the cursor's app; `false` if there is nothing more in it.
-    fn go(&mut self, statement: &mut CachedStatement<'_>, cursor: &mut Cursor) -> Result<bool, StoreError> {
-        let app = cursor.app;
+    fn is_enough(&self) -> bool {
+        self.sessions >= SESSIONS || self.deltas.len() >= ROWS
+    }
+
+    /// Walks what is left of the cursor's day, as far as the step goes; whether it stopped in the middle.
+    fn rest_of_day(&mut self, cursor: &mut Cursor) -> Result<bool, StoreError> {
         let left = SESSIONS.saturating_sub(self.sessions);
-        let mut rows = statement.query(params![app, cursor.day, cursor.session_id, left])?;
-        let mut walked = 0;
+        if self.app != cursor.app {
+            self.app = cursor.app;
+            self.sets.clear();
+        }
+        let (mut walked, mut last) = (0, None);
+        let parameters = params![cursor.app, cursor.day, cursor.session_id, left];
+        let mut rows = self.statement.query(parameters)?;
         while let Some(row) = rows.next()? {
             walked += 1;
-            let (day, quarter, properties): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
-            let counts = self.counts.entry((app, day * 96 + quarter)).or_default();
-            *counts.entry(properties).or_default() += 1;
-            if walked == left || self.counts.len() >= QUARTERS {
-                cursor.day = day;
-                cursor.session_id = row.get(0)?;
-                self.sessions += walked;
-                return Ok(true);
+            let (start, properties): (i64, i64) = (row.get(0)?, row.get(1)?);
+            if walked == left {
+                last = Some(row.get(2)?);
+            }
+            let index = usize::try_from(properties).unwrap_or(INDEXED);
+            let known = self.sets.get(index).copied().unwrap_or(UNKNOWN);
+            let set = match known {
+                UNKNOWN => {
+                    let set = self.tagging.set(self.transaction, self.app, properties)?;
+                    remember(&mut self.sets, index, set);
+                    set
+                }
+                known => known,
+            };
+            let quarter = usize::try_from(start / QUARTER_MILLIS).unwrap_or_default();
+            let at = usize::try_from(set).unwrap_or_default();
+            if at >= self.counts.len() {
+                self.counts.resize(at + 1, [0; QUARTERS]);
+            }
+            if let Some(count) = self.counts.get_mut(at).and_then(|row| row.get_mut(quarter)) {
+                if *count == 0 {
+                    self.touched.push((set, quarter));
+                }
+                *count += 1;
             }
         }
+        drop(rows);
         self.sessions += walked;
-        Ok(false)
+        self.end_day(cursor.day)?;
+        match last {
+            Some(last) => {
+                cursor.session_id = last;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
     }
 
-    fn deltas(&self, transaction: &Transaction<'_>, tagging: &mut Tagging) -> Result<Vec<Delta>, StoreError> {
-        let mut deltas = Vec::with_capacity(self.counts.len());
-        for ((app, quarter), combinations) in &self.counts {
-            let (workspace, _) = tagging.app(transaction, *app)?;
-            let mut segments = BTreeMap::new();
-            for (properties, sessions) in combinations {
-                for series in tagging.series_of_past(transaction, *app, *properties)? {
-                    *segments.entry(series).or_default() += sessions;
-                }
+    /// Turns sets into segments.
+    fn end_day(&mut self, day: i64) -> Result<(), StoreError> {
+        if self.touched.is_empty() {
+            return Ok(());
+        }
+        let (workspace, _) = self.tagging.app(self.transaction, self.app)?;
+        self.touched
+            .sort_unstable_by_key(|(set, quarter)| (*quarter, *set));
+        for group in self.touched.chunk_by(|(_, one), (_, two)| one == two) {
+            let mut quarter = 0;
+            for (set, at) in group {
+                quarter = *at;
+                let index = usize::try_from(*set).unwrap_or_default();
+                let count = self.counts.get_mut(index).and_then(|row| row.get_mut(*at));
+                let sessions = count.map(std::mem::take).unwrap_or_default();
+                self.tagging.add_past(*set, sessions, &mut self.by_rule);
             }
+            let segments = self.tagging.take_cells(&mut self.by_rule);
             if !segments.is_empty() {
-                deltas.push(Delta {
+                self.deltas.push(Delta {
                     workspace,
-                    app: *app,
-                    quarter: *quarter,
+                    app: self.app,
+                    quarter: day * 96 + i64::try_from(quarter).unwrap_or_default(),
                     sessions: 0,
-                    segments: segments.into_iter().collect(),
+                    segments,
                 });
             }
         }
-        deltas.sort_unstable_by_key(|delta| (delta.app, delta.quarter));
-        Ok(deltas)
+        self.touched.clear();
+        Ok(())
+    }
+}
+
+fn remember(sets: &mut Vec<SetNumber>, index: usize, set: SetNumber) {
+    if index < INDEXED {
+        if index >= sets.len() {
+            sets.resize(index + 1, UNKNOWN);
+        }
+        if let Some(place) = sets.get_mut(index) {
+            *place = set;
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::batch::{Batch, Item, StoredSessionId};
 use super::cells::{Delta, SeriesNumber};
 use super::counters::QUARTER;
 use super::interning::{Identity, IdentityKey, IdentityKind, Interned, Interner};
-use super::tagging::Tagging;
+use super::tagging::{NumberMap, SetNumber, Tagging};
 use crate::model::{AppId, MAX_DURATION_MILLIS, SessionEnd};
 use crate::store::{Recorded, StoreError};
 
@@ -49,12 +49,12 @@ pub(super) fn record(
             if let Some(outcome) = outcomes.get_mut(index) {
                 *outcome = Recorded::New;
             }
-            tally.add(item, properties, tagging);
+            tally.add(connection, item, properties, tagging)?;
         } else if let Some(duration) = session.duration() {
             extend.execute(params![app, day, item.id(), start + i64::from(duration)])?;
         }
     }
-    Ok((outcomes, tally.deltas(connection, tagging)?))
+    Ok((outcomes, tally.deltas(tagging)))
 }
 
 /// Extends sessions by ends that came on their own; whether each found its session.
@@ -134,27 +134,37 @@ type Row = (i64, i64, i64);
 /// New sessions, by where they count.
 #[derive(Default)]
 struct Tally {
-    everyone: BTreeMap<Row, u32>,
-    /// By combination of properties, and whether the pass over the past has gone by.
-    tagged: HashMap<(Row, i64, bool), u32>,
+    everyone: NumberMap<Row, u32>,
+    /// By set of segments, and whether the pass over the past has gone by.
+    tagged: NumberMap<(Row, SetNumber, bool), u32>,
 }
 
 impl Tally {
-    fn add(&mut self, item: &Item, properties: i64, tagging: &Tagging) {
+    fn add(
+        &mut self,
+        connection: &Connection,
+        item: &Item,
+        properties: i64,
+        tagging: &mut Tagging,
+    ) -> Result<(), StoreError> {
         let quarter = item.session.started_at().div_euclid(QUARTER * 1000);
         let row = (item.workspace, item.app, quarter);
         *self.everyone.entry(row).or_default() += 1;
         if tagging.concerns(item.workspace) {
+            let set = tagging.set(connection, item.app, properties)?;
             let past = tagging.is_past(item.app, item.session.utc_day(), item.id());
-            *self.tagged.entry((row, properties, past)).or_default() += 1;
+            *self.tagged.entry((row, set, past)).or_default() += 1;
         }
+        Ok(())
     }
 
-    fn deltas(self, connection: &Connection, tagging: &mut Tagging) -> Result<Vec<Delta>, StoreError> {
-        let mut segments = BTreeMap::<Row, BTreeMap<SeriesNumber, u32>>::new();
-        for ((row, properties, past), sessions) in self.tagged {
-            for series in tagging.series_of_new(connection, row.1, properties, past)? {
-                *segments.entry(row).or_default().entry(series).or_default() += sessions;
+    /// In the order of the rows.
+    fn deltas(self, tagging: &Tagging) -> Vec<Delta> {
+        let mut segments = NumberMap::<Row, BTreeMap<SeriesNumber, u32>>::default();
+        for ((row, set, past), sessions) in self.tagged {
+            let counts = segments.entry(row).or_default();
+            for series in tagging.series_of_new(set, past) {
+                *counts.entry(series).or_default() += sessions;
             }
         }
         let deltas = self.everyone.into_iter().map(|(row, sessions)| {
@@ -167,6 +177,8 @@ impl Tally {
                 segments: segments.remove(&row).unwrap_or_default().into_iter().collect(),
             }
         });
-        Ok(deltas.collect())
+        let mut deltas: Vec<Delta> = deltas.collect();
+        deltas.sort_unstable_by_key(|delta| (delta.app, delta.quarter));
+        deltas
     }
 }

@@ -2,18 +2,19 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::batch::StoredSessionId;
-use super::cells::SeriesNumber;
+use super::cells::{Cell, SeriesNumber};
 use crate::model::{AppId, Facts, Filter};
 use crate::store::StoreError;
 
-/// Combinations whose segments are remembered, about 20 MB with 25 segments.
-const REMEMBERED: usize = 100_000;
+/// Combinations whose segments are remembered, about 10 MB.
+const REMEMBERED: usize = 200_000;
 
 /// A tracked segment, as far as counting goes.
 struct Rule {
@@ -24,8 +25,41 @@ struct Rule {
     counting: bool,
 }
 
-/// Indices of rules.
-type Tags = Arc<[usize]>;
+/// Numbers a set of rules that some combination of properties fulfils. There are few such sets, so whatever is counted
+/// is counted by set first and by segment in the end.
+pub(super) type SetNumber = u32;
+
+/// For keys of small integers that nobody outside chooses.
+#[derive(Default)]
+pub(super) struct Mixing(u64);
+
+impl Hasher for Mixing {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 ^= self.0 >> 32;
+    }
+
+    fn write_i64(&mut self, number: i64) {
+        self.write_u64(number.cast_unsigned());
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+}
+
+/// A map by small integers.
+pub(super) type NumberMap<K, V> = HashMap<K, V, BuildHasherDefault<Mixing>>;
 
 /// How far the pass over the past has come: the last key that is counted.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +105,11 @@ pub(super) struct Tagging {
     workspaces: HashSet<i64>,
     /// Workspace and id of apps.
     apps: HashMap<i64, (i64, AppId)>,
-    remembered: HashMap<(i64, i64), Tags>,
+    /// By app and combination of properties.
+    remembered: NumberMap<(i64, i64), SetNumber>,
+    /// Indices of rules, by number of the set.
+    sets: Vec<Arc<[usize]>>,
+    set_numbers: HashMap<Arc<[usize]>, SetNumber>,
     /// Where the pass stands, if there is one.
     cursor: Option<Cursor>,
 }
@@ -119,41 +157,72 @@ impl Tagging {
             .is_some_and(|cursor| cursor.is_past(app, day, id))
     }
 
-    /// The series for which a new session of an app and with a combination counts; `past` as [`Tagging::is_past`].
+    /// The series for which a new session counts; `past` as [`Tagging::is_past`].
     pub(super) fn series_of_new(
-        &mut self,
-        connection: &Connection,
-        app: i64,
-        properties: i64,
+        &self,
+        set: SetNumber,
         past: bool,
-    ) -> Result<impl Iterator<Item = SeriesNumber>, StoreError> {
-        let tags = self.tags(connection, app, properties)?;
+    ) -> impl Iterator<Item = SeriesNumber> + '_ {
         let counts = move |rule: &&Rule| !rule.counting || past;
-        Ok(self.picked(tags).filter(counts).map(|rule| rule.series))
+        self.rules_of(set).filter(counts).map(|rule| rule.series)
     }
 
-    /// The series that are being counted and for which a recorded session counts.
-    pub(super) fn series_of_past(
+    /// Adds recorded sessions to the segments that are being counted; `counts` has a place for each rule.
+    pub(super) fn add_past(&self, set: SetNumber, sessions: u32, counts: &mut Vec<u32>) {
+        counts.resize(self.rules.len(), 0);
+        for index in self.indices(set) {
+            if let Some(count) = counts.get_mut(*index)
+                && self.rules.get(*index).is_some_and(|rule| rule.counting)
+            {
+                *count += sessions;
+            }
+        }
+    }
+
+    /// Takes what was added, ascending by series.
+    pub(super) fn take_cells(&self, counts: &mut [u32]) -> Vec<Cell> {
+        let counted = self.rules.iter().zip(counts).filter(|(_, count)| **count > 0);
+        counted
+            .map(|(rule, count)| (rule.series, std::mem::take(count)))
+            .collect()
+    }
+
+    /// Ascending by series.
+    fn rules_of(&self, set: SetNumber) -> impl Iterator<Item = &Rule> {
+        self.indices(set)
+            .iter()
+            .filter_map(|index| self.rules.get(*index))
+    }
+
+    fn indices(&self, set: SetNumber) -> &[usize] {
+        let set = usize::try_from(set).ok().and_then(|set| self.sets.get(set));
+        set.map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// The rules that sessions of an app and with a combination of properties fulfil.
+    pub(super) fn set(
         &mut self,
         connection: &Connection,
         app: i64,
         properties: i64,
-    ) -> Result<impl Iterator<Item = SeriesNumber>, StoreError> {
-        let tags = self.tags(connection, app, properties)?;
-        Ok(self
-            .picked(tags)
-            .filter(|rule| rule.counting)
-            .map(|rule| rule.series))
-    }
-
-    fn picked(&self, tags: Tags) -> impl Iterator<Item = &Rule> {
-        (0..tags.len()).filter_map(move |at| self.rules.get(*tags.get(at)?))
-    }
-
-    fn tags(&mut self, connection: &Connection, app: i64, properties: i64) -> Result<Tags, StoreError> {
-        if let Some(tags) = self.remembered.get(&(app, properties)) {
-            return Ok(tags.clone());
+    ) -> Result<SetNumber, StoreError> {
+        if let Some(set) = self.remembered.get(&(app, properties)) {
+            return Ok(*set);
         }
+        let set = self.evaluate(connection, app, properties)?;
+        if self.remembered.len() == REMEMBERED {
+            self.remembered.clear();
+        }
+        self.remembered.insert((app, properties), set);
+        Ok(set)
+    }
+
+    fn evaluate(
+        &mut self,
+        connection: &Connection,
+        app: i64,
+        properties: i64,
+    ) -> Result<SetNumber, StoreError> {
         let content: String = connection
             .prepare_cached("SELECT content FROM properties WHERE ordinal = ?1")?
             .query_row([properties], |row| row.get(0))?;
@@ -162,15 +231,18 @@ impl Tagging {
             StoreError::Unusable(format!("the store is damaged: properties {properties}: {error}"))
         })?;
         let rules = self.rules.iter().enumerate();
-        let tags: Tags = rules
+        let set: Arc<[usize]> = rules
             .filter(|(_, rule)| rule.workspace == workspace && rule.filter.matches(&facts))
             .map(|(index, _)| index)
             .collect();
-        if self.remembered.len() == REMEMBERED {
-            self.remembered.clear();
+        if let Some(number) = self.set_numbers.get(&set) {
+            return Ok(*number);
         }
-        self.remembered.insert((app, properties), tags.clone());
-        Ok(tags)
+        let number = SetNumber::try_from(self.sets.len())
+            .map_err(|_| StoreError::Unavailable("too many sets of segments".into()))?;
+        self.sets.push(set.clone());
+        self.set_numbers.insert(set, number);
+        Ok(number)
     }
 
     /// Ordinal of an app's workspace, and the app's id.

@@ -146,10 +146,10 @@ impl<'a> Recount<'a> {
             let counts = rows.entry((app, day * 96 + quarter)).or_default();
             *counts.entry(None).or_default() += sessions;
             // A combination that can't be read was reported as damage, and shows as missing here.
-            let series = self
-                .tagging
-                .series_of_new(self.transaction, app, properties, false);
-            for series in series.into_iter().flatten() {
+            let Ok(set) = self.tagging.set(self.transaction, app, properties) else {
+                continue;
+            };
+            for series in self.tagging.series_of_new(set, false) {
                 *counts.entry(Some(series)).or_default() += sessions;
             }
         }

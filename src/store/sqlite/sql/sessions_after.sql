@@ -1,6 +1,6 @@
--- The next ?4 sessions of an app after a key, in the order of the table.
-SELECT session_id, day, start / 900000, properties
+-- The next ?4 sessions of an app and a day after a session id, in the order of the table.
+SELECT start, properties, session_id
 FROM sessions
-WHERE app = ?1 AND (day, session_id) > (?2, ?3)
-ORDER BY day, session_id
+WHERE app = ?1 AND day = ?2 AND session_id > ?3
+ORDER BY session_id
 LIMIT ?4
