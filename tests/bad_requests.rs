@@ -13,6 +13,8 @@
 mod bodies;
 #[path = "bad_requests/connections.rs"]
 mod connections;
+#[path = "bad_requests/segments.rs"]
+mod segments;
 #[path = "bad_requests/sessions.rs"]
 mod sessions;
 mod support;

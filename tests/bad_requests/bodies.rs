@@ -38,7 +38,7 @@ fn bodies_that_are_refused_as_a_whole() {
         (
             JSON,
             text(r#"{"sessions":null}"#),
-            "invalid type: null, expected an array of sessions",
+            "invalid type: null, expected an array",
         ),
         (JSON, text(r#"{"sessions":{"0":{}}}"#), "invalid type: map"),
         (

@@ -151,3 +151,51 @@ fn a_store_of_format_1_still_opens() {
     );
     assert_eq!(of(WEB, "unit=day"), [1, 0, 4, 4]);
 }
+
+/// The file was made by the version that brought segments: users with attributes, a segment by them and one of first
+/// sessions, both counted, one that waits to be counted, and one that is not tracked.
+#[test]
+fn a_store_of_format_2_still_opens() {
+    const PRO: &str = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44";
+    const FIRST: &str = "0a8b61b2-7a5e-4f5d-a2d4-6a9c1f1d7b10";
+    const NEWER: &str = "7d0cf29e-5c5b-4b0e-8f53-1f9b6f0e2c11";
+    const OFF: &str = "5f0a4f4e-6f0f-4d0e-9d4e-0d8f3b0a7c12";
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-format-2.sqlite");
+    assert_eq!(
+        std::fs::read(&fixture).unwrap()[60..64],
+        [0, 0, 0, 2],
+        "its format"
+    );
+    let (_directory, data) = foreign(|file| {
+        std::fs::copy(&fixture, file).unwrap();
+    });
+    let key = format!("smk_{}", "fixture".repeat(7).split_at(43).0);
+    let server = start_with_key(&data, &key);
+    let query = "length=3&ending_at=2018-06-30";
+    let of = |segment: &str| server.counts(&format!("{query}&segment_id={segment}"));
+    assert_eq!(server.counts(query), [1, 11, 0]);
+    assert_eq!(of(PRO), [1, 3, 0]);
+    assert_eq!(of(FIRST), [1, 3, 0]);
+    crate::support::eventually("counting what waited", || {
+        server
+            .get(&format!("/sessions/data_series?{query}&segment_id={NEWER}"))
+            .status
+            == 200
+    });
+    assert_eq!(of(NEWER), [0, 7, 0]);
+    let untracked = server.get(&format!("/sessions/data_series?{query}&segment_id={OFF}"));
+    assert!(
+        untracked.message().contains("no analytics tracking"),
+        "{untracked:?}"
+    );
+
+    // u1 has become free, u2 is free as before; u4 was never seen.
+    let web = "6f2a1c3e-0b5d-4f0e-9d5a-1c2b3a4d5e6f";
+    let session =
+        |id: &str| json!({ "app_id": web, "session_id": id, "started_at": 1_530_300_000, "user_id": id });
+    server.record(&["u1", "u2", "u4"].map(session));
+    assert_eq!(of(PRO), [1, 3, 0]);
+    assert_eq!(of(FIRST), [1, 3, 1]);
+    assert_eq!(server.command(&["workspace", "list"])[0]["segment_limit"], 7);
+    assert_eq!(server.command(&["verify"])["agrees"], true);
+}
