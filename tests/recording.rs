@@ -255,7 +255,7 @@ fn the_first_delivery_s_values_stay() {
     assert_eq!(tally(&server.record(&[first, other_hour.clone()])), (1, 1));
     assert_eq!(tally(&server.record(&[other_hour])), (0, 1));
     assert_eq!(hours(&server, 3, "11:59:59"), [0, 1, 0]);
-    let properties = r#"{"platform":"ios","attributes":{"plan":"u1"}}"#.to_owned();
+    let properties = r#"{"platform":"ios","attributes":{"plan":"u1"},"first_session":true}"#.to_owned();
     let kept = (
         1_704_103_200_000,
         None,
