@@ -1,5 +1,6 @@
 //! Who asks, whether they may, and what is left of their budget.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,8 +10,12 @@ use axum::http::{HeaderMap, Request, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 
+use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema as _};
+
+use super::body::JSON;
 use super::client_address::{Peer, client_address};
-use super::error::ApiError;
+use super::error::{ApiError, ErrorBody};
 use super::rate_limit::{Allowance, Budget};
 use super::state::ApiState;
 use crate::model::{ApiKey, KeySecret, Permission};
@@ -31,6 +36,31 @@ pub struct Guard {
 /// The authenticated workspace of a request, for handlers.
 #[derive(Debug, Clone)]
 pub struct Caller(pub Arc<WorkspaceEntry>);
+
+/// What [`authorize`] may answer in a handler's place, for the handlers' descriptions.
+pub(super) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
+        let refusals = [
+            ("401", "The key is missing, malformed, unknown or revoked"),
+            (
+                "403",
+                "The key lacks the permission, or the address is not allowed",
+            ),
+            ("429", "The hour's requests are used up"),
+        ];
+        let described = refusals.map(|(status, description)| {
+            let body = ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name(ErrorBody::name())))
+                .build();
+            let response = ResponseBuilder::new().description(description);
+            let response = response.content(JSON, body).build();
+            (status.to_owned(), RefOr::T(response))
+        });
+        described.into()
+    }
+}
 
 /// Lets a request through to its handler with a [`Caller`], or refuses it.
 pub(super) async fn authorize(

@@ -7,7 +7,7 @@ use axum::{Extension, response::IntoResponse as _};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::Caller;
+use super::auth::{Caller, Refusals};
 use super::error::{ApiError, ErrorBody, json_bytes};
 use super::query::{Query, invalid};
 use super::segments::find;
@@ -86,9 +86,7 @@ struct Point {
             ("x-ratelimit-reset" = i64, description = "Unix seconds at which the hour ends"),
         )),
         (status = 400, description = "A parameter is missing or wrong", body = ErrorBody),
-        (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
-        (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
-        (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+        Refusals,
         (status = 503, description = "The store can't answer right now", body = ErrorBody),
     )
 )]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::auth::Caller;
+use super::auth::{Caller, Refusals};
 use super::body::{JSON, parsed};
 use super::error::{ApiError, ErrorBody, json};
 use super::segments::{A_SEGMENT, find};
@@ -88,9 +88,7 @@ struct SegmentChanged {
     security(("api_key" = ["segments.write"])), responses(
     (status = 201, description = "It exists", body = SegmentChanged),
     (status = 400, description = "The body is wrong, the name or id is taken, or no more segments may be tracked", body = ErrorBody),
-    (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
-    (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
-    (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    Refusals,
     (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
 ))]
 pub(super) async fn create(
@@ -143,9 +141,7 @@ fn new_segment(wanted: CreateSegment) -> Result<NewSegment, ApiError> {
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is changed", body = SegmentChanged),
     (status = 400, description = "The body is wrong, or the name is taken", body = ErrorBody),
-    (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
-    (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
-    (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    Refusals,
     (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
 ))]
 pub(super) async fn edit(
@@ -156,15 +152,8 @@ pub(super) async fn edit(
     let edited = async {
         let wanted: EditSegment = body(&state, request).await?;
         let segment = segment(&workspace, wanted.segment_id.as_deref())?;
-        let notes = match (wanted.description, wanted.tags) {
-            (None, None) => None,
-            (description, tags) => Some(
-                segment
-                    .notes
-                    .with(description, tags)
-                    .map_err(|error| ApiError::bad_request(error.to_string()))?,
-            ),
-        };
+        let notes = segment.notes.changed(wanted.description, wanted.tags);
+        let notes = notes.map_err(|error| ApiError::bad_request(error.to_string()))?;
         let change = SegmentChange {
             name: wanted.name.map(read_name).transpose()?,
             notes,
@@ -184,9 +173,7 @@ pub(super) async fn edit(
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is on", body = SegmentChanged),
     (status = 400, description = "The body is wrong, or no more segments may be tracked", body = ErrorBody),
-    (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
-    (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
-    (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    Refusals,
     (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
 ))]
 pub(super) async fn track(
@@ -207,9 +194,7 @@ pub(super) async fn track(
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is off", body = SegmentChanged),
     (status = 400, description = "The body is wrong", body = ErrorBody),
-    (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
-    (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
-    (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    Refusals,
     (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
 ))]
 pub(super) async fn untrack(
@@ -244,9 +229,7 @@ async fn set_tracking(
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is gone", body = SegmentChanged),
     (status = 400, description = "The body is wrong", body = ErrorBody),
-    (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
-    (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
-    (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+    Refusals,
     (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
 ))]
 pub(super) async fn delete(

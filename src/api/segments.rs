@@ -7,7 +7,7 @@ use axum::{Extension, response::IntoResponse as _};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::Caller;
+use super::auth::{Caller, Refusals};
 use super::error::{ApiError, ErrorBody, json};
 use super::query::{Query, invalid};
 use crate::model::{Millis, Segment, SegmentId};
@@ -70,9 +70,7 @@ struct ListedSegment<'a> {
     responses(
         (status = 200, description = "The page; empty behind the last one", body = SegmentList),
         (status = 400, description = "A parameter is wrong", body = ErrorBody),
-        (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
-        (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
-        (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+        Refusals,
     )
 )]
 pub(super) async fn list(
@@ -167,9 +165,7 @@ pub(super) struct SegmentDetails<'a> {
     responses(
         (status = 200, description = "The segment", body = SegmentDetails),
         (status = 400, description = "The parameter is missing or wrong", body = ErrorBody),
-        (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
-        (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
-        (status = 429, description = "The hour's requests are used up", body = ErrorBody),
+        Refusals,
     )
 )]
 pub(super) async fn details(

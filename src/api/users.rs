@@ -8,7 +8,7 @@ use axum::response::IntoResponse as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::auth::Caller;
+use super::auth::{Caller, Refusals};
 use super::body::{JSON, parsed};
 use super::error::{ApiError, ErrorBody, ItemFailure, json};
 use super::state::ApiState;
@@ -68,11 +68,9 @@ struct UsersResponse {
     responses(
         (status = 201, description = "Recorded, durably; `errors` lists what was not", body = UsersResponse),
         (status = 400, description = "The body can't be read, or nothing of it can be recorded", body = ErrorBody),
-        (status = 401, description = "The key is missing, malformed, unknown or revoked", body = ErrorBody),
-        (status = 403, description = "The key lacks the permission, or the address is not allowed", body = ErrorBody),
+        Refusals,
         (status = 413, description = "The body is too large", body = ErrorBody),
         (status = 415, description = "Content type or encoding is not understood", body = ErrorBody),
-        (status = 429, description = "The hour's requests are used up", body = ErrorBody),
         (status = 503, description = "The store can't take the write now; nothing was recorded, try again", body = ErrorBody),
     )
 )]

@@ -161,10 +161,7 @@ async fn create(store: &dyn Store, args: CreateArgs, json: bool) -> anyhow::Resu
 
 async fn edit(store: &dyn Store, args: EditArgs, json: bool) -> anyhow::Result<()> {
     let segment = find(store, &args.one)?;
-    let notes = match (args.notes.description, args.notes.tag) {
-        (None, None) => None,
-        (description, tags) => Some(segment.notes.with(description, tags)?),
-    };
+    let notes = segment.notes.changed(args.notes.description, args.notes.tag)?;
     let change = SegmentChange {
         name: args.name,
         notes,

@@ -83,6 +83,21 @@ impl SegmentNotes {
         )
     }
 
+    /// What these notes change to; `None` where neither is given.
+    ///
+    /// # Errors
+    /// As [`SegmentNotes::new`].
+    pub fn changed(
+        &self,
+        description: Option<String>,
+        tags: Option<Vec<String>>,
+    ) -> Result<Option<Self>, SegmentNotesError> {
+        match (description, tags) {
+            (None, None) => Ok(None),
+            (description, tags) => self.with(description, tags).map(Some),
+        }
+    }
+
     /// What its maker wrote, possibly nothing; at most 1,000 bytes.
     pub fn description(&self) -> &str {
         &self.description
