@@ -1,5 +1,7 @@
 //! What can go wrong in a store, sorted by what the caller can do about it.
 
+use std::fmt::Display;
+
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -15,4 +17,11 @@ pub enum StoreError {
     /// The store itself is not usable: wrong version, damaged, not a store.
     #[error("{0}")]
     Unusable(String),
+}
+
+impl StoreError {
+    /// The store holds what this program would never have written.
+    pub(super) fn damaged(what: impl Display) -> Self {
+        Self::Unusable(format!("the store is damaged: {what}"))
+    }
 }

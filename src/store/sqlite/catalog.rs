@@ -191,13 +191,12 @@ pub(super) fn read<T>(
 pub(super) fn parsed<T: std::str::FromStr>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
     let text: String = row.get(column)?;
     text.parse()
-        .map_err(|_| StoreError::Unusable(format!("the store is damaged: '{text}' in column {column}")))
+        .map_err(|_| StoreError::damaged(format!("'{text}' in column {column}")))
 }
 
 pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T, StoreError> {
     let text: String = row.get(column)?;
-    serde_json::from_str(&text)
-        .map_err(|_| StoreError::Unusable(format!("the store is damaged: '{text}' in column {column}")))
+    serde_json::from_str(&text).map_err(|_| StoreError::damaged(format!("'{text}' in column {column}")))
 }
 
 fn workspace(row: &Row<'_>) -> Result<(i64, Workspace), StoreError> {
@@ -226,14 +225,12 @@ fn app(row: &Row<'_>) -> Result<(i64, i64, App), StoreError> {
 fn key(row: &Row<'_>) -> Result<(i64, ApiKey, KeyHash), StoreError> {
     let names: Vec<String> = json(row, "permissions")?;
     let hash: Vec<u8> = row.get("hash")?;
-    let hash = KeyHash::from_bytes(&hash).ok_or_else(|| {
-        StoreError::Unusable("the store is damaged: a key's hash is not 32 bytes long".into())
-    })?;
+    let hash =
+        KeyHash::from_bytes(&hash).ok_or_else(|| StoreError::damaged("a key's hash is not 32 bytes long"))?;
     let key = ApiKey {
         id: parsed(row, "id")?,
         name: parsed(row, "name")?,
-        permissions: Permissions::parse(names.iter().map(String::as_str))
-            .map_err(|error| StoreError::Unusable(format!("the store is damaged: {error}")))?,
+        permissions: Permissions::parse(names.iter().map(String::as_str)).map_err(StoreError::damaged)?,
         allow: json(row, "allow")?,
         revoked: row.get::<_, Option<i64>>("revoked_at")?.is_some(),
         last_used_at: row.get("last_used_at")?,

@@ -68,7 +68,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::Unusable("this is not a sessionmeter store".into()),
-            Some(ErrorCode::DatabaseCorrupt) => Self::Unusable(format!("the store is damaged: {error}")),
+            Some(ErrorCode::DatabaseCorrupt) => Self::damaged(error),
             Some(ErrorCode::DiskFull) => Self::Unavailable("the disk is full".into()),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Self::Unavailable("another process is writing".into())

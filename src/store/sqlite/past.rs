@@ -198,11 +198,12 @@ impl<'a> Walk<'a> {
         self.touched
             .sort_unstable_by_key(|(set, quarter)| (*quarter, *set));
         for group in self.touched.chunk_by(|(_, one), (_, two)| one == two) {
-            let mut quarter = 0;
-            for (set, at) in group {
-                quarter = *at;
+            let Some((_, quarter)) = group.first() else {
+                continue;
+            };
+            for (set, _) in group {
                 let index = usize::try_from(*set).unwrap_or_default();
-                let count = self.counts.get_mut(index).and_then(|row| row.get_mut(*at));
+                let count = self.counts.get_mut(index).and_then(|row| row.get_mut(*quarter));
                 let sessions = count.map(std::mem::take).unwrap_or_default();
                 self.tagging.add_past(*set, sessions, &mut self.by_rule);
             }
@@ -211,7 +212,7 @@ impl<'a> Walk<'a> {
                 self.deltas.push(Delta {
                     workspace,
                     app: self.app,
-                    quarter: day * 96 + i64::try_from(quarter).unwrap_or_default(),
+                    quarter: day * 96 + i64::try_from(*quarter).unwrap_or_default(),
                     sessions: 0,
                     segments,
                 });

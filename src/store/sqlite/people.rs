@@ -1,7 +1,5 @@
 //! Users' attributes: what later sessions of a user carry.
 
-use std::collections::HashMap;
-
 use rusqlite::Transaction;
 
 use super::interning::{IdentityKind, Interned, Interner};
@@ -16,24 +14,19 @@ pub(super) fn update(
     updates: &[UserUpdate],
 ) -> Result<Vec<Updated>, StoreError> {
     let mut interner = Interner::new(transaction, interned)?;
-    let mut current = HashMap::new();
     let mut outcomes = Vec::with_capacity(updates.len());
     for update in updates {
         let key = (workspace, IdentityKind::User, update.user_id());
         let identity = interner.identity(key)?;
-        let attributes = match current.remove(&identity.ordinal) {
-            Some(attributes) => attributes,
-            None => interner.attributes(identity.attributes)?,
+        let attributes = interner.attributes(identity.attributes)?;
+        let Some(updated) = attributes.updated(update) else {
+            outcomes.push(Updated::TooMany);
+            continue;
         };
-        let updated = attributes.updated(update);
-        outcomes.push(match &updated {
-            Some(_) => Updated::Done,
-            None => Updated::TooMany,
-        });
-        if let Some(changed) = updated.as_ref().filter(|updated| **updated != attributes) {
-            interner.set_attributes(key, identity, changed)?;
+        if updated != attributes {
+            interner.set_attributes(key, identity, &updated)?;
         }
-        current.insert(identity.ordinal, updated.unwrap_or(attributes));
+        outcomes.push(Updated::Done);
     }
     Ok(outcomes)
 }

@@ -63,8 +63,6 @@ pub(super) fn end(
     ends: &[SessionEnd],
     apps: &HashMap<AppId, (i64, i64)>,
 ) -> Result<Vec<bool>, StoreError> {
-    let mut find = connection
-        .prepare_cached("SELECT start FROM sessions WHERE app = ?1 AND day = ?2 AND session_id = ?3")?;
     let mut extend = connection.prepare_cached(include_str!("sql/extend_session.sql"))?;
     let mut outcomes = Vec::with_capacity(ends.len());
     for end in ends {
@@ -75,9 +73,7 @@ pub(super) fn end(
         let id = StoredSessionId::from(end.session_id());
         let mut found = false;
         for (day, at) in end.possible_days() {
-            let start: Option<i64> = find
-                .query_row(params![app, day, id], |row| row.get(0))
-                .optional()?;
+            let start = start_of(connection, *app, day, id)?;
             if start.is_some_and(|start| (0..=MAX_DURATION_MILLIS).contains(&(at - start))) {
                 extend.execute(params![app, day, id, at])?;
                 found = true;
@@ -111,7 +107,7 @@ fn resolve(connection: &Connection, interner: &mut Interner<'_>, item: &Item) ->
         None => None,
         Some((_, Identity { seen: true, .. })) => Some(false),
         // Delivered again, it is not recorded and is nobody's first.
-        Some(_) if item.repeated || exists(connection, item)? => Some(false),
+        Some(_) if item.repeated || is_recorded(connection, item)? => Some(false),
         Some((key, identity)) => Some(interner.see(key, identity)?),
     };
     Ok(Who {
@@ -122,10 +118,22 @@ fn resolve(connection: &Connection, interner: &mut Interner<'_>, item: &Item) ->
     })
 }
 
-fn exists(connection: &Connection, item: &Item) -> Result<bool, StoreError> {
+fn is_recorded(connection: &Connection, item: &Item) -> Result<bool, StoreError> {
+    let start = start_of(connection, item.app, item.session.utc_day(), item.id())?;
+    Ok(start.is_some())
+}
+
+/// Milliseconds from the start of the day to the start of a recorded session.
+fn start_of(
+    connection: &Connection,
+    app: i64,
+    day: i64,
+    id: StoredSessionId<'_>,
+) -> Result<Option<i64>, StoreError> {
     let mut statement = connection
-        .prepare_cached("SELECT 1 FROM sessions WHERE app = ?1 AND day = ?2 AND session_id = ?3")?;
-    Ok(statement.exists(params![item.app, item.session.utc_day(), item.id()])?)
+        .prepare_cached("SELECT start FROM sessions WHERE app = ?1 AND day = ?2 AND session_id = ?3")?;
+    let start = statement.query_row(params![app, day, id], |row| row.get(0));
+    Ok(start.optional()?)
 }
 
 /// Ordinals of workspace and app, and the quarter hour (Unix seconds / 900).

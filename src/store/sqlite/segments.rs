@@ -33,8 +33,8 @@ pub(super) fn load(connection: &Connection) -> Result<Vec<StoredSegment>, StoreE
 
 fn segment(row: &Row<'_>) -> Result<StoredSegment, StoreError> {
     let state: i64 = row.get("state")?;
-    let notes = SegmentNotes::new(row.get("description")?, json(row, "tags")?)
-        .map_err(|error| StoreError::Unusable(format!("the store is damaged: {error}")))?;
+    let notes =
+        SegmentNotes::new(row.get("description")?, json(row, "tags")?).map_err(StoreError::damaged)?;
     let segment = Segment {
         id: parsed(row, "id")?,
         name: parsed(row, "name")?,

@@ -227,9 +227,8 @@ impl Tagging {
             .prepare_cached("SELECT content FROM properties WHERE ordinal = ?1")?
             .query_row([properties], |row| row.get(0))?;
         let (workspace, id) = self.app(connection, app)?;
-        let facts = Facts::read(id, &content).map_err(|error| {
-            StoreError::Unusable(format!("the store is damaged: properties {properties}: {error}"))
-        })?;
+        let facts = Facts::read(id, &content)
+            .map_err(|error| StoreError::damaged(format!("properties {properties}: {error}")))?;
         let rules = self.rules.iter().enumerate();
         let set: Arc<[usize]> = rules
             .filter(|(_, rule)| rule.workspace == workspace && rule.filter.matches(&facts))
@@ -250,13 +249,15 @@ impl Tagging {
         if let Some(known) = self.apps.get(&ordinal) {
             return Ok(*known);
         }
-        let damaged = |what: String| StoreError::Unusable(format!("the store is damaged: {what}"));
         let mut statement = connection.prepare_cached("SELECT workspace, id FROM apps WHERE ordinal = ?1")?;
         let found: Option<(i64, String)> = statement
             .query_row([ordinal], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let (workspace, id) = found.ok_or_else(|| damaged(format!("there is no app number {ordinal}")))?;
-        let id = id.parse().map_err(|_| damaged(format!("'{id}' is no app id")))?;
+        let (workspace, id) =
+            found.ok_or_else(|| StoreError::damaged(format!("there is no app number {ordinal}")))?;
+        let id = id
+            .parse()
+            .map_err(|_| StoreError::damaged(format!("'{id}' is no app id")))?;
         self.apps.insert(ordinal, (workspace, id));
         Ok((workspace, id))
     }
@@ -274,9 +275,7 @@ fn rules(connection: &Connection) -> Result<Vec<Rule>, StoreError> {
         rules.push(Rule {
             workspace: row.get(0)?,
             series: row.get(1)?,
-            filter: filter
-                .parse()
-                .map_err(|error| StoreError::Unusable(format!("the store is damaged: {error}")))?,
+            filter: filter.parse().map_err(StoreError::damaged)?,
             counting: row.get(3)?,
         });
     }

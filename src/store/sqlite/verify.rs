@@ -243,7 +243,7 @@ where
         let id: String = row.get(1)?;
         let id = id
             .parse()
-            .map_err(|_| StoreError::Unusable(format!("the store is damaged: '{id}' is no id")))?;
+            .map_err(|_| StoreError::damaged(format!("'{id}' is no id")))?;
         ids.insert(row.get(0)?, id);
     }
     Ok(ids)
