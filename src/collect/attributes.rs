@@ -1,4 +1,4 @@
-//! The value of `attributes` in the product's own format.
+//! Attributes: members of a JSON object with scalar values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,11 +13,28 @@ use crate::model::{AttributeValue, MAX_ATTRIBUTES};
 
 /// The value of `attributes`: entries, or what stands there instead.
 pub(super) enum Attributes<'a> {
-    Entries {
-        kept: Vec<(Cow<'a, str>, Scalar<'a>)>,
-        count: usize,
-    },
+    Entries(Members<'a>),
     Other(Scalar<'a>),
+}
+
+/// Members of an object: those up to a limit, and how many there are.
+pub(super) struct Members<'a> {
+    pub(super) kept: Vec<(Cow<'a, str>, Scalar<'a>)>,
+    pub(super) count: usize,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn read<A: MapAccess<'a>>(mut members: A, limit: usize) -> Result<Self, A::Error> {
+        let mut kept = Vec::new();
+        let mut count = 0;
+        while let Some((Name(name), value)) = members.next_entry()? {
+            count += 1;
+            if count <= limit {
+                kept.push((name, value));
+            }
+        }
+        Ok(Self { kept, count })
+    }
 }
 
 impl<'de> Deserialize<'de> for Attributes<'de> {
@@ -66,16 +83,8 @@ impl<'de> Visitor<'de> for AttributesVisitor {
         Ok(Attributes::Other(Scalar::Array))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut kept = Vec::new();
-        let mut count = 0;
-        while let Some((Name(name), value)) = members.next_entry()? {
-            count += 1;
-            if count <= MAX_ATTRIBUTES {
-                kept.push((name, value));
-            }
-        }
-        Ok(Attributes::Entries { kept, count })
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        Members::read(members, MAX_ATTRIBUTES).map(Attributes::Entries)
     }
 }
 
@@ -87,7 +96,7 @@ pub(super) fn attributes(value: Option<Attributes<'_>>) -> Result<Vec<Entry<'_>>
     let (kept, count) = match value {
         None | Some(Attributes::Other(Scalar::Null)) => return Ok(Vec::new()),
         Some(Attributes::Other(other)) => return Err(wrong("attributes", &other, "an object")),
-        Some(Attributes::Entries { kept, count }) => (kept, count),
+        Some(Attributes::Entries(Members { kept, count })) => (kept, count),
     };
     if count > MAX_ATTRIBUTES {
         return Err(ItemError(format!(
@@ -96,17 +105,29 @@ pub(super) fn attributes(value: Option<Attributes<'_>>) -> Result<Vec<Entry<'_>>
     }
     kept.into_iter()
         .filter_map(|(name, value)| {
-            let value = match value {
-                Scalar::Null => return None,
-                Scalar::Text(text) => AttributeValue::Text(text),
-                Scalar::Number(number) => AttributeValue::Number(number),
-                Scalar::Bool(flag) => AttributeValue::Bool(flag),
-                other => {
-                    let name = format!("attributes.{}", name.chars().take(64).collect::<String>());
-                    return Some(Err(wrong(&name, &other, "a string, a number or a boolean")));
-                }
-            };
-            Some(Ok((name, value)))
+            let refused = |name: &str| format!("attributes.{name}");
+            let value = attribute(&name, value, refused, "a string, a number or a boolean");
+            value.transpose().map(|value| Ok((name, value?)))
         })
         .collect()
+}
+
+/// The value of an attribute, `None` for `null`. What is refused is said under a name made from the attribute's own,
+/// which is cut before.
+pub(super) fn attribute<'a>(
+    name: &str,
+    value: Scalar<'a>,
+    refused: impl FnOnce(&str) -> String,
+    allowed: &str,
+) -> Result<Option<AttributeValue<'a>>, ItemError> {
+    match value {
+        Scalar::Null => Ok(None),
+        Scalar::Text(text) => Ok(Some(AttributeValue::Text(text))),
+        Scalar::Number(number) => Ok(Some(AttributeValue::Number(number))),
+        Scalar::Bool(flag) => Ok(Some(AttributeValue::Bool(flag))),
+        other => {
+            let name: String = name.chars().take(64).collect();
+            Err(wrong(&refused(&name), &other, allowed))
+        }
+    }
 }

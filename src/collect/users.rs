@@ -7,12 +7,16 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::ItemError;
+use super::attributes::{Members, attribute};
 use super::json::{BodyError, Items, cut, required, wrong};
 use super::scalar::{Name, Scalar};
-use crate::model::{AttributeValue, UserUpdate};
+use crate::model::UserUpdate;
 
 /// Attributes that one item may change, removals included.
 const MAX_CHANGES: usize = 100;
+/// And the id.
+const MAX_MEMBERS: usize = MAX_CHANGES + 1;
+const ALLOWED: &str = "a string, a number or a boolean, or null to remove it";
 /// Members that such bodies may have and that are not recorded here.
 const NOT_RECORDED: [&str; 2] = ["events", "purchases"];
 
@@ -102,45 +106,32 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
 }
 
 /// An item: its members, as far as there may be so many.
-struct Members<'a> {
-    kept: Vec<(Cow<'a, str>, Scalar<'a>)>,
-    too_many: bool,
-}
+struct Item<'a>(Members<'a>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for Item<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
+        deserializer.deserialize_map(ItemVisitor)
     }
 }
 
-struct MembersVisitor;
+struct ItemVisitor;
 
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
+impl<'de> Visitor<'de> for ItemVisitor {
+    type Value = Item<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut kept = Vec::new();
-        let mut too_many = false;
-        while let Some((Name(name), value)) = members.next_entry()? {
-            // One more for the id.
-            if kept.len() <= MAX_CHANGES {
-                kept.push((name, value));
-            } else {
-                too_many = true;
-            }
-        }
-        Ok(Members { kept, too_many })
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+        Members::read(members, MAX_MEMBERS).map(Item)
     }
 }
 
 fn update(json: &str) -> Result<UserUpdate, ItemError> {
-    let members: Members<'_> = serde_json::from_str(json)
+    let Item(members) = serde_json::from_str(json)
         .map_err(|error| ItemError(format!("not a user's attributes: {}", cut(&error))))?;
-    if members.too_many {
+    if members.count > MAX_MEMBERS {
         return Err(ItemError(format!(
             "an item may change at most {MAX_CHANGES} attributes"
         )));
@@ -163,29 +154,11 @@ fn update(json: &str) -> Result<UserUpdate, ItemError> {
                 )));
             }
             (_, value) => {
-                let value = attribute(&name, value)?;
+                let value = attribute(&name, value, str::to_owned, ALLOWED)?;
                 changes.push((name, value));
             }
         }
     }
     let user_id = user_id.ok_or_else(|| required("external_id", "a string of 1 to 256 bytes"))?;
     UserUpdate::new(&user_id, changes).map_err(|error| ItemError(error.to_string()))
-}
-
-/// `None` removes.
-fn attribute<'a>(name: &str, value: Scalar<'a>) -> Result<Option<AttributeValue<'a>>, ItemError> {
-    match value {
-        Scalar::Null => Ok(None),
-        Scalar::Text(text) => Ok(Some(AttributeValue::Text(text))),
-        Scalar::Number(number) => Ok(Some(AttributeValue::Number(number))),
-        Scalar::Bool(flag) => Ok(Some(AttributeValue::Bool(flag))),
-        other => {
-            let name: String = name.chars().take(64).collect();
-            Err(wrong(
-                &name,
-                &other,
-                "a string, a number or a boolean, or null to remove it",
-            ))
-        }
-    }
 }
