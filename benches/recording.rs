@@ -13,14 +13,11 @@
 mod support;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
-use support::load;
 use support::server::{Store, command};
-use support::{BATCH, Delivery, bodies, delivery, median, setting};
+use support::{BATCH, Delivery, delivery, lines, median, setting};
 
 fn main() {
     let total = setting("SESSIONS", 1_000_000);
@@ -29,7 +26,7 @@ fn main() {
     let (mut bare_rates, mut http_ratios, mut import_ratios) = (vec![], vec![], vec![]);
     for round in 1..=rounds {
         let bare = bare_loop(total);
-        let http = over_http(total, connections);
+        let http = Store::create().record_over_http(total, connections);
         let import = by_import(total);
         println!("round {round}: bare loop {bare:.0}/s, HTTP {http:.0}/s, import {import:.0}/s");
         bare_rates.push(bare);
@@ -44,38 +41,10 @@ fn main() {
     println!("  import: {:.2} of it (at least 0.75)", median(import_ratios));
 }
 
-/// Sessions a second that `POST /sessions/track` acknowledges.
-fn over_http(total: u64, connections: usize) -> f64 {
-    let store = Store::create();
-    let server = store.serve();
-    let bodies = bodies(&store.apps, total);
-    let next = AtomicUsize::new(0);
-    let started = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..connections {
-            scope.spawn(|| {
-                let mut connection = load::Connection::open(&server.address);
-                while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (status, answer) =
-                        connection.exchange(&load::post_lines(&store.key, body.len()), body);
-                    assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
-                }
-            });
-        }
-    });
-    let rate = total as f64 / started.elapsed().as_secs_f64();
-    drop(server);
-    rate
-}
-
 /// Deliveries a second of a whole run of `import`, the start of the process included.
 fn by_import(total: u64) -> f64 {
     let store = Store::create();
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    for body in bodies(&store.apps, total) {
-        file.write_all(&body).unwrap();
-    }
-    file.as_file().sync_all().unwrap();
+    let file = lines(&store.apps, total);
     let path = file.path().to_str().unwrap();
     let started = Instant::now();
     let summary = command(&store.data, &["import", path, "--workspace", "bench"]);

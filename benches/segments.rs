@@ -13,15 +13,13 @@
 
 mod support;
 
-use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use support::load;
 use support::server::{Store, command};
-use support::{BATCH, bodies, delivery, median, setting, write_line};
+use support::{lines, median, setting};
 
 const TRACKED: usize = 25;
 const CONNECTIONS: usize = 4;
@@ -31,7 +29,7 @@ fn main() {
     let total = setting("SESSIONS", 1_000_000);
     let rounds = setting("ROUNDS", 3);
     recording(total, rounds);
-    let store = filled(setting("PAST", 5_000_000));
+    let store = Store::filled(setting("PAST", 5_000_000));
     past(&store, rounds);
     series(&store, rounds);
 }
@@ -82,57 +80,16 @@ fn recording(total: u64, rounds: u64) {
 fn over_http(total: u64, tracked: usize) -> f64 {
     let store = Store::create();
     track(&store, tracked);
-    let server = store.serve();
-    let bodies = bodies(&store.apps, total);
-    let next = AtomicUsize::new(0);
-    let started = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..CONNECTIONS {
-            scope.spawn(|| {
-                let mut connection = load::Connection::open(&server.address);
-                while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (status, answer) =
-                        connection.exchange(&load::post_lines(&store.key, body.len()), body);
-                    assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
-                }
-            });
-        }
-    });
-    total as f64 / started.elapsed().as_secs_f64()
+    store.record_over_http(total, CONNECTIONS)
 }
 
 fn by_import(total: u64, tracked: usize) -> f64 {
     let store = Store::create();
     track(&store, tracked);
-    let file = lines(&store, total);
+    let file = lines(&store.apps, total);
     let started = Instant::now();
     store.import(file.path());
     total as f64 / started.elapsed().as_secs_f64()
-}
-
-fn lines(store: &Store, total: u64) -> tempfile::NamedTempFile {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    let mut out = BufWriter::new(file.as_file_mut());
-    let mut lines = Vec::new();
-    for index in 0..total {
-        write_line(&mut lines, &store.apps, &delivery(index, total));
-        if lines.len() > BATCH * 256 {
-            out.write_all(&lines).unwrap();
-            lines.clear();
-        }
-    }
-    out.write_all(&lines).unwrap();
-    out.flush().unwrap();
-    drop(out);
-    file.as_file().sync_all().unwrap();
-    file
-}
-
-fn filled(total: u64) -> Store {
-    let store = Store::create();
-    let file = lines(&store, total);
-    store.import(file.path());
-    store
 }
 
 /// Counting the past of one segment and of 25 at once, the start of the process included.

@@ -12,13 +12,11 @@
 
 mod support;
 
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
 use std::time::{Duration, Instant};
 
 use support::load::{self, Connection};
 use support::server::Store;
-use support::{BATCH, delivery, median, setting, write_line};
+use support::{median, setting};
 
 const SMALL: u64 = 50_000;
 const CONNECTIONS: usize = 8;
@@ -28,7 +26,7 @@ const SERIES: &str = "/sessions/data_series?length=100&ending_at=2024-04-09";
 fn main() {
     let large = setting("SESSIONS", 5_000_000);
     let rounds = setting("ROUNDS", 5);
-    let stores = [SMALL, large].map(filled);
+    let stores = [SMALL, large].map(Store::filled);
     let mut servers = Vec::new();
     for (store, sessions) in stores.iter().zip([SMALL, large]) {
         let server = store.serve();
@@ -77,22 +75,4 @@ fn main() {
         "resident after the load: {:.1} MB (idle limit 100 MB)",
         servers[1].resident() as f64 / 1e6
     );
-}
-
-fn filled(sessions: u64) -> Store {
-    let store = Store::create();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let mut out = BufWriter::new(File::create(file.path()).unwrap());
-    let mut lines = Vec::new();
-    for index in 0..sessions {
-        write_line(&mut lines, &store.apps, &delivery(index, sessions));
-        if lines.len() > BATCH * 256 {
-            out.write_all(&lines).unwrap();
-            lines.clear();
-        }
-    }
-    out.write_all(&lines).unwrap();
-    out.flush().unwrap();
-    store.import(file.path());
-    store
 }

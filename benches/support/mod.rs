@@ -11,7 +11,7 @@
 pub mod load;
 pub mod server;
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 /// 2024-01-01T00:00:00Z.
 pub const FIRST_SECOND: i64 = 1_704_067_200;
@@ -99,6 +99,22 @@ pub fn bodies(apps: &[String], total: u64) -> Vec<Vec<u8>> {
             body
         })
         .collect()
+}
+
+/// All deliveries as a file of NDJSON, on disk.
+pub fn lines(apps: &[String], total: u64) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let mut out = BufWriter::new(file.as_file_mut());
+    let mut lines = Vec::new();
+    for index in 0..total {
+        lines.clear();
+        write_line(&mut lines, apps, &delivery(index, total));
+        out.write_all(&lines).unwrap();
+    }
+    out.flush().unwrap();
+    drop(out);
+    file.as_file().sync_all().unwrap();
+    file
 }
 
 /// A number from the environment, or a default.

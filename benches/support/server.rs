@@ -3,9 +3,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use super::{bodies, lines, load};
 
 pub struct Server {
     child: Child,
@@ -59,6 +62,34 @@ impl Store {
             &self.data,
             &["import", file.to_str().unwrap(), "--workspace", "bench"],
         );
+    }
+
+    /// With this many deliveries imported.
+    pub fn filled(total: u64) -> Self {
+        let store = Self::create();
+        store.import(lines(&store.apps, total).path());
+        store
+    }
+
+    /// Deliveries a second that `POST /sessions/track` acknowledges.
+    pub fn record_over_http(&self, total: u64, connections: usize) -> f64 {
+        let server = self.serve();
+        let bodies = bodies(&self.apps, total);
+        let next = AtomicUsize::new(0);
+        let started = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..connections {
+                scope.spawn(|| {
+                    let mut connection = load::Connection::open(&server.address);
+                    while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let (status, answer) =
+                            connection.exchange(&load::post_lines(&self.key, body.len()), body);
+                        assert_eq!(status, 201, "{}", String::from_utf8_lossy(answer));
+                    }
+                });
+            }
+        });
+        total as f64 / started.elapsed().as_secs_f64()
     }
 
     pub fn serve(&self) -> Server {
