@@ -217,6 +217,43 @@ fn the_reference_shows_every_endpoint_and_loads_nothing() {
 }
 
 #[test]
+fn the_reference_s_commands_are_those_of_their_endpoints() {
+    /// The app of all examples.
+    const APP: &str = "00dc3cf6-1763-5d5b-8264-db458aa346c3";
+    let server = Server::start();
+    let page = server
+        .get("/reference")
+        .text
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&");
+    let document = server.get("/openapi.json").json();
+    let commands: Vec<&str> = page
+        .split("<code>curl \"$HOST")
+        .skip(1)
+        .map(|rest| rest.split("</code>").next().unwrap())
+        .collect();
+    assert_eq!(commands.len(), document["paths"].as_object().unwrap().len());
+    for command in commands {
+        let (path, rest) = command.split_once('"').unwrap();
+        let url = format!("{}{path}", server.url);
+        let answer = match rest.split_once("-d '") {
+            None => send(server.client().get(url).bearer_auth(&server.key)),
+            Some((_, body)) => {
+                let body = body.trim_end_matches('\'').replace(APP, &server.app);
+                let request = server.client().post(url).bearer_auth(&server.key);
+                send(request.header("content-type", "application/json").body(body))
+            }
+        };
+        // Ids are the reader's to fill in; everything else must be right as it stands.
+        let fits = answer.status < 300
+            || answer
+                .message()
+                .starts_with("'segment_id' must be the id of a segment of this workspace, received");
+        assert!(fits, "{command}: {answer:?}");
+    }
+}
+
+#[test]
 fn one_server_at_a_time_and_an_address_that_is_taken_are_said_in_one_line() {
     let server = Server::start();
     let second = run(

@@ -23,7 +23,7 @@ use crate::store::WorkspaceEntry;
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateSegment {
     /// Unique in the workspace.
-    #[schema(required = true, example = "Paying")]
+    #[schema(required = true, nullable = false, example = "Paying")]
     name: Option<String>,
     /// Which sessions belong to it: `{"all": […]}`, `{"any": […]}`, `{"not": …}` or a condition
     /// `{"field": …, "op": …, "value": …}`.
@@ -48,7 +48,11 @@ pub(super) struct CreateSegment {
 #[serde(deny_unknown_fields)]
 pub(super) struct EditSegment {
     /// A segment of the workspace.
-    #[schema(required = true, example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44")]
+    #[schema(
+        required = true,
+        nullable = false,
+        example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44"
+    )]
     segment_id: Option<String>,
     /// Unique in the workspace.
     #[schema(required = false, nullable = false, example = "Paying")]
@@ -69,7 +73,11 @@ pub(super) struct EditSegment {
 #[serde(deny_unknown_fields)]
 pub(super) struct OneSegment {
     /// A segment of the workspace.
-    #[schema(required = true, example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44")]
+    #[schema(
+        required = true,
+        nullable = false,
+        example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44"
+    )]
     segment_id: Option<String>,
 }
 
@@ -84,7 +92,10 @@ struct SegmentChanged {
 }
 
 /// Create a segment
-#[utoipa::path(post, path = "/segments/create", tag = "Segments", request_body = CreateSegment,
+#[utoipa::path(post, path = "/segments/create", tag = "Segments",
+    request_body(content = CreateSegment, example = json!({
+        "name": "Brazil", "filter": {"field": "country", "op": "eq", "value": "BR"}, "analytics_tracking_enabled": true
+    })),
     security(("api_key" = ["segments.write"])), responses(
     (status = 201, description = "It exists", body = SegmentChanged),
     (status = 400, description = "The body is wrong, the name or id is taken, or no more segments may be tracked", body = ErrorBody),
@@ -137,7 +148,8 @@ fn new_segment(wanted: CreateSegment) -> Result<NewSegment, ApiError> {
 /// Edit a segment
 ///
 /// Another filter of a segment with analytics tracking is counted anew, in the background.
-#[utoipa::path(post, path = "/segments/edit", tag = "Segments", request_body = EditSegment,
+#[utoipa::path(post, path = "/segments/edit", tag = "Segments",
+    request_body(content = EditSegment, example = json!({"segment_id": "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44", "name": "Brazil"})),
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is changed", body = SegmentChanged),
     (status = 400, description = "The body is wrong, or the name is taken", body = ErrorBody),
@@ -169,7 +181,8 @@ pub(super) async fn edit(
 ///
 /// Sessions that are recorded from now on count at once; the past is counted in the background, and until that is done
 /// `GET /sessions/data_series` answers 400 with how far it has come. No error if it is on already.
-#[utoipa::path(post, path = "/segments/track", tag = "Segments", request_body = OneSegment,
+#[utoipa::path(post, path = "/segments/track", tag = "Segments",
+    request_body(content = OneSegment, example = json!({"segment_id": "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44"})),
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is on", body = SegmentChanged),
     (status = 400, description = "The body is wrong, or no more segments may be tracked", body = ErrorBody),
@@ -190,7 +203,8 @@ pub(super) async fn track(
 /// Turn analytics tracking off
 ///
 /// The segment's counts are forgotten; no session is. No error if it is off already.
-#[utoipa::path(post, path = "/segments/untrack", tag = "Segments", request_body = OneSegment,
+#[utoipa::path(post, path = "/segments/untrack", tag = "Segments",
+    request_body(content = OneSegment, example = json!({"segment_id": "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44"})),
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is off", body = SegmentChanged),
     (status = 400, description = "The body is wrong", body = ErrorBody),
@@ -225,7 +239,8 @@ async fn set_tracking(
 /// Delete a segment
 ///
 /// The segment and its counts are gone; no session is.
-#[utoipa::path(post, path = "/segments/delete", tag = "Segments", request_body = OneSegment,
+#[utoipa::path(post, path = "/segments/delete", tag = "Segments",
+    request_body(content = OneSegment, example = json!({"segment_id": "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44"})),
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is gone", body = SegmentChanged),
     (status = 400, description = "The body is wrong", body = ErrorBody),

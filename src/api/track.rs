@@ -106,7 +106,7 @@ struct TrackResponse {
     tag = "Record",
     request_body(
         content(
-            (TrackRequest = "application/json"),
+            (TrackRequest = "application/json", example = json!({"sessions": [{"app_id": "00dc3cf6-1763-5d5b-8264-db458aa346c3", "session_id": "s1", "started_at": "2018-06-28T23:59:59-05:00"}]})),
             (String = "application/x-ndjson", example = "{\"app_id\":\"00dc3cf6-1763-5d5b-8264-db458aa346c3\",\"session_id\":\"s1\",\"started_at\":1530248399}\n"),
         )
     ),

@@ -63,7 +63,7 @@ struct UsersResponse {
     post,
     path = "/users/track",
     tag = "Record",
-    request_body = UsersRequest,
+    request_body(content = UsersRequest, example = json!({"attributes": [{"external_id": "u1", "plan": "pro"}]})),
     security(("api_key" = ["users.track"])),
     responses(
         (status = 201, description = "Recorded, durably; `errors` lists what was not", body = UsersResponse),

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 const STYLE: &str = include_str!("style.css");
+/// Where an operation has the example of its body.
+const JSON_EXAMPLE: &str = "/requestBody/content/application~1json/example";
 
 /// The page for an OpenAPI document.
 pub(super) fn render(document: &str) -> String {
@@ -276,14 +278,34 @@ fn example(operation: &Operation<'_>) -> String {
     } else {
         ""
     };
-    match (operation.method.as_str(), operation.path) {
-        ("POST", path) => format!(
-            "curl \"$HOST{path}\"{key} \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"sessions\": [{{\"app_id\": \"APP-ID\", \"session_id\": \"s1\", \"started_at\": \"2018-06-28T23:59:59-05:00\"}}]}}'"
-        ),
-        (_, path) if operation.value.get("parameters").is_some() => {
-            format!("curl \"$HOST{path}?length=14\"{key}")
+    let path = operation.path;
+    match operation.value.pointer(JSON_EXAMPLE) {
+        Some(body) => {
+            format!("curl \"$HOST{path}\"{key} \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'")
         }
-        (_, path) => format!("curl \"$HOST{path}\"{key}"),
+        None => format!("curl \"$HOST{path}{}\"{key}", required_parameters(operation)),
+    }
+}
+
+/// The query string of the parameters that must be given, with their examples.
+fn required_parameters(operation: &Operation<'_>) -> String {
+    let parameters = operation.value.get("parameters").and_then(Value::as_array);
+    let required = parameters
+        .into_iter()
+        .flatten()
+        .filter(|parameter| parameter.get("required") == Some(&Value::Bool(true)));
+    let pairs: Vec<String> = required
+        .filter_map(|parameter| {
+            let value = match parameter.get("example")? {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            Some(format!("{}={value}", string(parameter, "name")))
+        })
+        .collect();
+    match pairs.is_empty() {
+        true => String::new(),
+        false => format!("?{}", pairs.join("&")),
     }
 }
 
