@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request, StatusCode};
-use flate2::read::MultiGzDecoder;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -81,13 +81,24 @@ enum Encoding {
     Identity,
     Gzip,
     Zstd,
+    /// With zlib's header, as HTTP means it.
+    Deflate,
+}
+
+/// Which bodies an endpoint takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Accepted {
+    /// Of these media types.
+    Types(&'static [&'static str]),
+    /// Whatever they are called, and with `deflate` as well: where the protocol says it, the name says nothing.
+    Anything,
 }
 
 /// Reads `Content-Encoding`.
 ///
 /// # Errors
-/// 415 for an encoding other than gzip and zstd, or several at once.
-fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
+/// 415 for an encoding other than gzip and zstd (and deflate where anything is taken), or several at once.
+fn encoding(headers: &HeaderMap, accepted: Accepted) -> Result<Encoding, ApiError> {
     let mut values = headers.get_all(CONTENT_ENCODING).iter();
     let Some(value) = values.next() else {
         return Ok(Encoding::Identity);
@@ -97,10 +108,16 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
         "" | "identity" if values.next().is_none() => Ok(Encoding::Identity),
         "gzip" | "x-gzip" if values.next().is_none() => Ok(Encoding::Gzip),
         "zstd" if values.next().is_none() => Ok(Encoding::Zstd),
-        _ => Err(unsupported(
-            "'Content-Encoding' must be gzip, zstd or absent",
-            &value,
-        )),
+        "deflate" if matches!(accepted, Accepted::Anything) && values.next().is_none() => {
+            Ok(Encoding::Deflate)
+        }
+        _ => {
+            let allowed = match accepted {
+                Accepted::Anything => "'Content-Encoding' must be gzip, deflate, zstd or absent",
+                Accepted::Types(_) => "'Content-Encoding' must be gzip, zstd or absent",
+            };
+            Err(unsupported(allowed, &value))
+        }
     }
 }
 
@@ -108,7 +125,10 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
 ///
 /// # Errors
 /// 415 if it is missing, not one of `allowed`, or in a character set other than UTF-8.
-fn media_type<'a>(headers: &HeaderMap, allowed: &[&'a str]) -> Result<&'a str, ApiError> {
+fn media_type(headers: &HeaderMap, accepted: Accepted) -> Result<&'static str, ApiError> {
+    let Accepted::Types(allowed) = accepted else {
+        return Ok("");
+    };
     let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -147,7 +167,7 @@ fn too_large() -> ApiError {
     )
 }
 
-/// Reads a whole body of one of these media types and parses it, away from the threads that answer everyone else:
+/// Reads a whole body and parses it, away from the threads that answer everyone else:
 /// parsing takes milliseconds.
 ///
 /// # Errors
@@ -155,12 +175,12 @@ fn too_large() -> ApiError {
 pub(super) async fn parsed<T: Send + 'static>(
     memory: &MemoryBudget,
     request: Request<Body>,
-    allowed: &[&'static str],
+    accepted: Accepted,
     parse: impl FnOnce(&[u8], &'static str) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let (head, body) = request.into_parts();
-    let media_type = media_type(&head.headers, allowed)?;
-    let encoding = encoding(&head.headers)?;
+    let media_type = media_type(&head.headers, accepted)?;
+    let encoding = encoding(&head.headers, accepted)?;
     let (bytes, mut lease) = read(memory, body).await?;
     let parsed = tokio::task::spawn_blocking(move || {
         let bytes = decompress(bytes, encoding, &mut lease)?;
@@ -215,6 +235,7 @@ fn decompress(bytes: Vec<u8>, encoding: Encoding, lease: &mut Lease) -> Result<V
     match encoding {
         Encoding::Identity => Ok(bytes),
         Encoding::Gzip => drain(MultiGzDecoder::new(bytes.as_slice()), "gzip", lease),
+        Encoding::Deflate => drain(ZlibDecoder::new(bytes.as_slice()), "deflate", lease),
         Encoding::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes.as_slice())
                 .map_err(|error| not_compressed("zstd", &error))?;

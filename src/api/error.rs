@@ -1,5 +1,7 @@
 //! Errors as clients see them: always JSON, always naming what was wrong and what would be right.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
@@ -9,6 +11,9 @@ use utoipa::ToSchema;
 
 use crate::record::RecordError;
 use crate::store::StoreError;
+
+/// The media type of protocol buffers.
+pub(super) const PROTOBUF: &str = "application/x-protobuf";
 
 /// The body of every error.
 #[derive(Debug, Serialize, ToSchema)]
@@ -128,6 +133,7 @@ impl IntoResponse for ApiError {
             errors: self.errors,
         };
         let mut response = json(self.status, &body);
+        response.extensions_mut().insert(Refused(body.message.into()));
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
@@ -139,6 +145,10 @@ impl IntoResponse for ApiError {
         response
     }
 }
+
+/// The message of a refusal, beside its JSON, for protocols that say it in another form.
+#[derive(Debug, Clone)]
+pub(super) struct Refused(pub Arc<str>);
 
 /// A JSON answer.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
@@ -164,15 +174,15 @@ pub fn json_bytes(status: StatusCode, bytes: Vec<u8>) -> Response<Body> {
     response
 }
 
-/// Gives an error that a lower layer made (routing, hyper) a JSON body; keeps `Allow` and `Retry-After`.
+/// Gives an error that a lower layer made (routing, hyper) a JSON body; keeps `Allow` and `Retry-After`. What speaks
+/// protocol buffers has said it already.
 pub(super) fn ensure_json(response: Response<Body>) -> Response<Body> {
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
-    let is_json = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-    if !failed || is_json {
+    let is_ours = response.headers().get(CONTENT_TYPE).is_some_and(|value| {
+        value.as_bytes().starts_with(b"application/json") || value.as_bytes() == PROTOBUF.as_bytes()
+    });
+    if !failed || is_ours {
         return response;
     }
     let allowed = response

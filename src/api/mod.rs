@@ -5,6 +5,7 @@
 mod auth;
 mod body;
 mod client_address;
+mod clients;
 pub mod data_series;
 mod drain;
 mod error;
@@ -44,17 +45,23 @@ use crate::model::Permission;
 
 /// The public listener's routes.
 pub fn router(state: ApiState) -> Router {
-    let (router, document) = routes(&state).split_for_parts();
+    let (router, mut document) = routes(&state).split_for_parts();
+    let (clients, described) = clients::routes(&state);
+    document.merge(described);
     let pages = reference::routes(document);
-    let routes = router
-        .merge(pages)
-        .fallback(not_found)
+    let routes = surrounded(router.merge(pages).fallback(not_found), &state)
+        .merge(clients)
+        .with_state(state.clone());
+    observed(routes, state)
+}
+
+/// What every route of the public listener has around it.
+fn surrounded(router: Router<ApiState>, state: &ApiState) -> Router<ApiState> {
+    router
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CompressionLayer::new().gzip(true).zstd(true))
         .layer(CatchPanicLayer::custom(PanicAnswer))
         .layer(from_fn_with_state(state.clone(), routed))
-        .with_state(state.clone());
-    observed(routes, state)
 }
 
 /// Around a whole router, since only there an answer is complete: `Allow` is set after the layers of a route.

@@ -1,4 +1,5 @@
-//! Budgets: requests per clock hour and workspace, and failed authentications per minute and address.
+//! Budgets: requests per clock hour and workspace; failed authentications, and requests of clients without a key, per
+//! minute and address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -82,11 +83,12 @@ impl<K: Eq + Hash> FixedWindow<K> {
     }
 }
 
-/// The budgets of all workspaces, and the failures of all addresses. One a server.
+/// The budgets of all workspaces and addresses. One a server.
 #[derive(Debug)]
 pub struct RateLimiter {
     requests: FixedWindow<(WorkspaceId, Budget)>,
     failures: FixedWindow<IpAddr>,
+    clients: FixedWindow<IpAddr>,
 }
 
 impl Default for RateLimiter {
@@ -94,6 +96,7 @@ impl Default for RateLimiter {
         Self {
             requests: FixedWindow::new(HOUR),
             failures: FixedWindow::new(MINUTE),
+            clients: FixedWindow::new(MINUTE),
         }
     }
 }
@@ -114,6 +117,16 @@ impl RateLimiter {
     pub fn failed_authentication(&self, address: IpAddr, now: i64) -> Option<u64> {
         let (failures, reset) = self.failures.count(address, now, 1);
         (failures > MAX_FAILURES).then(|| u64::try_from(reset - now).unwrap_or_default().max(1))
+    }
+
+    /// Notes a request of a client without a key; the seconds to wait if its address has had more than `limit` in this
+    /// minute. 0 is no limit.
+    pub fn client(&self, address: IpAddr, limit: u64, now: i64) -> Option<u64> {
+        if limit == 0 {
+            return None;
+        }
+        let (requests, reset) = self.clients.count(address, now, 1);
+        (requests > limit).then(|| u64::try_from(reset - now).unwrap_or_default().max(1))
     }
 }
 
@@ -156,5 +169,16 @@ mod tests {
             None
         );
         assert_eq!(limiter.failed_authentication(address, 180), None);
+    }
+
+    #[test]
+    fn a_client_may_send_as_often_as_the_limit_says_in_each_minute() {
+        let limiter = RateLimiter::default();
+        let address = "192.0.2.1".parse().unwrap();
+        let waits: Vec<_> = (0..3).map(|_| limiter.client(address, 2, 119)).collect();
+        assert_eq!(waits, [None, None, Some(1)]);
+        assert_eq!(limiter.client("192.0.2.2".parse().unwrap(), 2, 119), None);
+        assert_eq!(limiter.client(address, 2, 120), None);
+        assert_eq!(limiter.client(address, 0, 119), None);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Refusals};
-use super::body::{JSON, parsed};
+use super::body::{Accepted, JSON, parsed};
 use super::error::{ApiError, ErrorBody, json};
 use super::segments::{A_SEGMENT, find};
 use super::state::ApiState;
@@ -298,7 +298,7 @@ async fn body<T: DeserializeOwned + Send + 'static>(
             ))
         })
     };
-    parsed(state.memory(), request, &[JSON], parse).await
+    parsed(state.memory(), request, Accepted::Types(&[JSON]), parse).await
 }
 
 fn required(name: &str, what: &str) -> ApiError {

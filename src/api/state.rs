@@ -21,6 +21,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The longest a request may take, its arrival included.
     pub request_timeout: Duration,
+    /// Requests that an address may send to the client endpoints in a minute; 0 = no limit.
+    pub client_rate_limit: u64,
 }
 
 impl Default for Settings {
@@ -28,6 +30,7 @@ impl Default for Settings {
         Self {
             trusted_proxies: Vec::new(),
             request_timeout: Duration::from_secs(60),
+            client_rate_limit: 600,
         }
     }
 }

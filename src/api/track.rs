@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Refusals};
-use super::body::{JSON, parsed};
+use super::body::{Accepted, JSON, parsed};
 use super::error::{ApiError, ErrorBody, ItemFailure, json};
 use super::state::ApiState;
 use crate::collect::{Batch, Context, json as wire};
@@ -149,7 +149,8 @@ async fn record(
         };
         batch.map_err(|error| ApiError::bad_request(error.to_string()))
     };
-    let Batch { sessions, refused } = parsed(state.memory(), request, &[JSON, NDJSON], parse).await?;
+    let Batch { sessions, refused } =
+        parsed(state.memory(), request, Accepted::Types(&[JSON, NDJSON]), parse).await?;
     state
         .metrics()
         .sessions(OutcomeKind::refused, refused.len() as u64);

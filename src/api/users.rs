@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Refusals};
-use super::body::{JSON, parsed};
+use super::body::{Accepted, JSON, parsed};
 use super::error::{ApiError, ErrorBody, ItemFailure, json};
 use super::state::ApiState;
 use crate::collect::users::{self, ATTRIBUTES, Users};
@@ -92,7 +92,7 @@ async fn update(
 ) -> Result<UsersResponse, ApiError> {
     let parse =
         |bytes: &[u8], _: &str| users::read(bytes).map_err(|error| ApiError::bad_request(error.to_string()));
-    let Users { updates, refused } = parsed(state.memory(), request, &[JSON], parse).await?;
+    let Users { updates, refused } = parsed(state.memory(), request, Accepted::Types(&[JSON]), parse).await?;
     let (indexes, updates): (Vec<usize>, Vec<_>) = updates.into_iter().unzip();
     let outcomes = match updates.is_empty() {
         true => Vec::new(),

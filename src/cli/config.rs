@@ -26,6 +26,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// `--request-timeout`, seconds
     pub request_timeout: Option<u64>,
+    /// `--client-rate-limit`, requests a minute and address
+    pub client_rate_limit: Option<u64>,
 }
 
 impl Config {
@@ -69,13 +71,15 @@ mod tests {
              log-format = 'json'\n\
              log-level = 'info'\n\
              trusted-proxies = ['10.0.0.0/8']\n\
-             request-timeout = 30\n",
+             request-timeout = 30\n\
+             client-rate-limit = 60\n",
         )
         .unwrap();
         assert_eq!(config.data.as_deref(), Some(Path::new("/var/lib/sessionmeter")));
         assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(config.log_format, Some(LogFormat::Json));
         assert_eq!(config.request_timeout, Some(30));
+        assert_eq!(config.client_rate_limit, Some(60));
         assert_eq!(Config::parse("").unwrap(), Config::default());
     }
 
@@ -85,7 +89,7 @@ mod tests {
         assert_eq!(
             message,
             ":2: unknown field 'listen_on', expected one of 'data', 'listen', 'ops-listen', 'log-format', \
-             'log-level', 'trusted-proxies', 'request-timeout'"
+             'log-level', 'trusted-proxies', 'request-timeout', 'client-rate-limit'"
         );
     }
 

@@ -67,6 +67,10 @@ pub struct ServeArgs {
     /// Seconds that a request may take, its arrival included [default: 60]
     #[arg(long, env = "SESSIONMETER_REQUEST_TIMEOUT", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub request_timeout: Option<u64>,
+
+    /// Requests a minute that one address may send to the endpoints that need no key; 0 = no limit [default: 600]
+    #[arg(long, env = "SESSIONMETER_CLIENT_RATE_LIMIT", value_name = "N")]
+    pub client_rate_limit: Option<u64>,
 }
 
 /// The addresses that are being served.
@@ -132,6 +136,9 @@ async fn serve_bound(
         request_timeout: args
             .request_timeout
             .map_or(Settings::default().request_timeout, Duration::from_secs),
+        client_rate_limit: args
+            .client_rate_limit
+            .unwrap_or(Settings::default().client_rate_limit),
     };
     let state = ApiState::new(store.clone(), recorder.clone(), metrics, settings);
     announce(&listening);
@@ -158,6 +165,7 @@ impl ServeArgs {
         self.log_format = self.log_format.or(config.log_format);
         self.log_level = self.log_level.or_else(|| config.log_level.clone());
         self.request_timeout = self.request_timeout.or(config.request_timeout);
+        self.client_rate_limit = self.client_rate_limit.or(config.client_rate_limit);
         if self
             .request_timeout
             .is_some_and(|seconds| !(1..=3600).contains(&seconds))

@@ -3,7 +3,10 @@
 
 mod attributes;
 pub mod json;
+pub mod otlp;
+pub mod protobuf;
 mod scalar;
+pub mod sentry;
 pub mod users;
 
 use std::fmt;
@@ -25,6 +28,13 @@ pub struct Context<'a> {
 /// Why one session of a batch was refused: one line that names the field and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemError(pub(crate) String);
+
+impl ItemError {
+    /// With this reason.
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
 
 impl fmt::Display for ItemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,7 +19,10 @@ pub use filter::{Facts, Filter, FilterError, MAX_FILTER_CONDITIONS, MAX_FILTER_D
 pub use id::{AppId, IdError, KeyId, SegmentId, WorkspaceId};
 pub use key::{ApiKey, KeyHash, KeySecret, NewKey, Permission, PermissionError, Permissions};
 pub use name::{Name, NameError};
-pub use properties::{AttributeValue, MAX_ATTRIBUTES, Properties, PropertyError, PropertyFields};
+pub use properties::{
+    AttributeValue, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES, Properties, PropertyError,
+    PropertyFields,
+};
 pub use segment::{
     DEFAULT_SEGMENT_LIMIT, NewSegment, Segment, SegmentChange, SegmentNotes, SegmentNotesError, Tracking,
 };

@@ -9,8 +9,10 @@ use std::fmt::Write as _;
 /// Attributes a session may have.
 pub const MAX_ATTRIBUTES: usize = 32;
 const MAX_FIELD_BYTES: usize = 64;
-pub(super) const MAX_NAME_BYTES: usize = 64;
-pub(super) const MAX_VALUE_BYTES: usize = 256;
+/// Longest name of an attribute.
+pub const MAX_NAME_BYTES: usize = 64;
+/// Longest text of an attribute.
+pub const MAX_VALUE_BYTES: usize = 256;
 
 /// Why a property is refused. The message names it and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

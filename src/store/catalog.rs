@@ -68,6 +68,7 @@ impl WorkspaceEntry {
 pub struct Catalog {
     workspaces: Vec<Arc<WorkspaceEntry>>,
     by_hash: HashMap<KeyHash, (usize, usize)>,
+    by_app: HashMap<AppId, (usize, usize)>,
 }
 
 impl Catalog {
@@ -91,9 +92,21 @@ impl Catalog {
             .into_iter()
             .filter_map(|(hash, id)| places.get(&id).map(|place| (hash, *place)))
             .collect();
+        let by_app = entries
+            .iter()
+            .enumerate()
+            .flat_map(|(at, entry)| {
+                entry
+                    .apps
+                    .iter()
+                    .enumerate()
+                    .map(move |(app, item)| (item.id, (at, app)))
+            })
+            .collect();
         Self {
             workspaces: entries.into_iter().map(Arc::new).collect(),
             by_hash,
+            by_app,
         }
     }
 
@@ -105,6 +118,13 @@ impl Catalog {
     /// The workspace with this id.
     pub fn workspace(&self, id: WorkspaceId) -> Option<&Arc<WorkspaceEntry>> {
         self.workspaces.iter().find(|entry| entry.workspace.id == id)
+    }
+
+    /// The app with this id, whatever workspace it belongs to, and that workspace: an app's id is unique on the server.
+    pub fn app(&self, id: AppId) -> Option<(&Arc<WorkspaceEntry>, &App)> {
+        let (workspace, app) = self.by_app.get(&id)?;
+        let entry = self.workspaces.get(*workspace)?;
+        Some((entry, entry.apps.get(*app)?))
     }
 
     /// The workspace with this id or name.

@@ -25,6 +25,7 @@ use super::error::json_bytes;
         (name = "Export", description = "Read what was counted. Times are the workspace's own."),
         (name = "Segments", description = "Named filters over sessions. With analytics tracking on, a segment has a series of its own."),
         (name = "Record", description = "Deliver sessions. Delivering one again is free of harm."),
+        (name = "Clients", description = "Where SDKs that exist already deliver sessions. No key is needed, only the public id of an app."),
         (name = "Operations", description = "For whoever runs the server. No key is needed."),
     ),
     modifiers(&Security),

@@ -1,0 +1,157 @@
+//! Endpoints for clients that exist already and carry no secret, only the public id of an app: write-only, limited per
+//! address, open to web pages of any origin, and answering in the words of their own protocols.
+//!
+//! [`opened`] is what they share; each protocol has a file of its own and says in [`Speak`] what its errors look like.
+
+mod otlp;
+mod sentry;
+
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_ENCODING, CONTENT_LENGTH, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::IntoResponse as _;
+use axum::routing::post;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::client_address::{Peer, client_address};
+use super::error::{ApiError, Refused, standard_message};
+use super::state::ApiState;
+
+/// Headers that clients of these protocols send.
+const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
+    "content-type, content-encoding, x-sentry-auth, sentry-trace, baggage, sessionmeter-app, traceparent, tracestate",
+);
+const EXPOSED_HEADERS: HeaderValue =
+    HeaderValue::from_static("retry-after, x-request-id, x-sentry-error, x-sentry-rate-limits");
+const ALLOWED_METHODS: &str = "POST";
+/// Seconds for which a browser need not ask again.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
+const ANY: HeaderValue = HeaderValue::from_static("*");
+
+/// An error, before it is said in a protocol's words.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    message: String,
+    /// Seconds to wait before the next try.
+    retry_after: Option<u64>,
+}
+
+/// Says an error in a protocol's words, given the headers of the request: body, content type, and whatever headers
+/// the protocol has for errors. The rest is added by [`opened`].
+pub(super) type Speak = fn(&HeaderMap, &Refusal) -> Response<Body>;
+
+/// All routes of these endpoints, and their description.
+pub(super) fn routes(state: &ApiState) -> (Router<ApiState>, OpenApi) {
+    let (otlp, mut document) = OpenApiRouter::new().routes(routes!(otlp::logs)).split_for_parts();
+    let (sentry, described) = OpenApiRouter::new()
+        .routes(routes!(sentry::envelope))
+        .split_for_parts();
+    document.merge(described);
+    // Some SDKs leave the last slash out.
+    let sentry = sentry.route("/api/{project}/envelope", post(sentry::envelope));
+    let router = opened(otlp, state, otlp::speak).merge(opened(sentry, state, sentry::speak));
+    (router, document)
+}
+
+/// Surrounds the routes of one protocol, all of them `POST`, with the limit per address and CORS, whatever becomes of
+/// a request inside.
+fn opened(router: Router<ApiState>, state: &ApiState, speak: Speak) -> Router<ApiState> {
+    super::surrounded(router, state).layer(from_fn_with_state((state.clone(), speak), open))
+}
+
+async fn open(
+    State((state, speak)): State<(ApiState, Speak)>,
+    request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let headers = request.headers().clone();
+    let mut response = if request.method() == Method::OPTIONS {
+        preflight()
+    } else {
+        let answer = match over_the_limit(&state, &request) {
+            Some(refusal) => refusal.into_response(),
+            None => next.run(request).await,
+        };
+        spoken(answer, &headers, speak)
+    };
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+    response
+}
+
+fn preflight() -> Response<Body> {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    let methods = HeaderValue::from_static(ALLOWED_METHODS);
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+    headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    response
+}
+
+fn over_the_limit(state: &ApiState, request: &Request<Body>) -> Option<ApiError> {
+    let address = address(state, request)?;
+    let limit = state.settings().client_rate_limit;
+    let now = jiff::Timestamp::now().as_second();
+    let seconds = state.limiter().client(address, limit, now)?;
+    Some(ApiError::retry(
+        StatusCode::TOO_MANY_REQUESTS,
+        format!(
+            "more than {limit} requests in this minute from this address; try again in {seconds} seconds"
+        ),
+        seconds,
+    ))
+}
+
+/// Whose request this is.
+fn address<B>(state: &ApiState, request: &Request<B>) -> Option<IpAddr> {
+    let peer = request.extensions().get::<Peer>()?;
+    let trusted = &state.settings().trusted_proxies;
+    Some(client_address(*peer, request.headers(), trusted))
+}
+
+/// An answer as it is, or an error in the protocol's words.
+fn spoken(answer: Response<Body>, headers: &HeaderMap, speak: Speak) -> Response<Body> {
+    let status = answer.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return answer;
+    }
+    let message = match answer.extensions().get::<Refused>() {
+        Some(Refused(message)) => message.as_ref().to_owned(),
+        None => standard_message(status, Some(ALLOWED_METHODS)),
+    };
+    let retry_after = answer
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let refusal = Refusal {
+        status,
+        message,
+        retry_after,
+    };
+    let (said, body) = speak(headers, &refusal).into_parts();
+    let (mut parts, _) = answer.into_parts();
+    // They were about the other body, and about API keys.
+    for name in [CONTENT_LENGTH, CONTENT_ENCODING, WWW_AUTHENTICATE] {
+        parts.headers.remove(name);
+    }
+    parts.headers.extend(said.headers);
+    Response::from_parts(parts, body)
+}

@@ -1,0 +1,224 @@
+//! `POST /v1/logs`: OpenTelemetry's logs over HTTP (OTLP).
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::response::IntoResponse as _;
+use serde_json::json;
+
+use super::Refusal;
+use crate::api::body::{Accepted, JSON, parsed};
+use crate::api::error::{ApiError, PROTOBUF, json_bytes};
+use crate::api::state::ApiState;
+use crate::collect::ItemError;
+use crate::collect::otlp::{self, Context, Delivery, Encoding, OtlpError};
+use crate::collect::protobuf::Writer;
+use crate::metrics::OutcomeKind;
+use crate::model::AppId;
+
+const APP_HEADER: &str = "sessionmeter-app";
+/// Reasons that an answer gives.
+const REASONS: usize = 3;
+
+/// Deliver OpenTelemetry logs
+///
+/// OTLP over HTTP. Log records named `session.start` and `session.end` become sessions, all others are accepted and
+/// passed over. The app's id is in the header or in the resource attribute `sessionmeter.app.id`. Sessions that were
+/// refused are counted in `partialSuccess`. Errors are a `google.rpc.Status` in the encoding of the request.
+#[utoipa::path(
+    post,
+    path = "/v1/logs",
+    tag = "Clients",
+    params(("sessionmeter-app" = Option<String>, Header, description = "The id of an app; a resource's own attribute comes first")),
+    request_body(
+        content(
+            (Object = "application/json", example = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{
+                "timeUnixNano": "1530248399000000000", "eventName": "session.start",
+                "attributes": [{"key": "session.id", "value": {"stringValue": "6f2a1c3e-0b5d-4f0e-9d5a-1c2b3a4d5e6f"}}]
+            }]}]}]})),
+            (String = "application/x-protobuf"),
+        )
+    ),
+    responses(
+        (status = 200, description = "Recorded, durably: an `ExportLogsServiceResponse`"),
+        (status = 400, description = "The body can't be read, or no app of this server is named; nothing was recorded"),
+        (status = 408, description = "The body did not arrive in time"),
+        (status = 413, description = "The body is too large, or has too many session events"),
+        (status = 415, description = "Content type or encoding is not understood"),
+        (status = 429, description = "Too many requests from this address"),
+        (status = 503, description = "The store can't take the write now; try again"),
+    )
+)]
+pub(super) async fn logs(State(state): State<ApiState>, request: Request<Body>) -> Response<Body> {
+    let encoding = encoding(request.headers());
+    match record(&state, request).await {
+        Ok(refused) => success(encoding, &refused),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// What was refused.
+#[derive(Debug, Default)]
+struct Rejected {
+    records: usize,
+    message: String,
+}
+
+async fn record(state: &ApiState, request: Request<Body>) -> Result<Rejected, ApiError> {
+    let catalog = state.store().catalog();
+    let encoding = encoding(request.headers());
+    let app = match request.headers().get(APP_HEADER) {
+        Some(value) => Some(app(value).filter(|id| catalog.app(*id).is_some()).ok_or_else(|| {
+            let received: String = String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect();
+            ApiError::bad_request(format!(
+                "the header '{APP_HEADER}' must be the id of an app of this server, received '{received}'"
+            ))
+        })?),
+        None => None,
+    };
+    let parse = move |bytes: &[u8], _: &str| {
+        let context = Context {
+            catalog: &catalog,
+            app,
+            now: jiff::Timestamp::now().as_millisecond(),
+        };
+        otlp::read(bytes, encoding, &context)
+            .map_err(|error| ApiError::new(status(&error), error.to_string()))
+    };
+    let delivery = parsed(state.memory(), request, Accepted::Types(&[PROTOBUF, JSON]), parse).await?;
+    deliver(state, delivery).await
+}
+
+fn status(error: &OtlpError) -> StatusCode {
+    match error {
+        OtlpError::Protobuf(_) | OtlpError::Json(_) => StatusCode::BAD_REQUEST,
+        OtlpError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
+    }
+}
+
+fn app(value: &HeaderValue) -> Option<AppId> {
+    value.to_str().ok()?.trim().parse().ok()
+}
+
+async fn deliver(state: &ApiState, delivery: Delivery) -> Result<Rejected, ApiError> {
+    let Delivery {
+        sessions,
+        ends,
+        mut refused,
+        without_app,
+    } = delivery;
+    if without_app > 0 && sessions.is_empty() && ends.is_empty() {
+        state
+            .metrics()
+            .sessions(OutcomeKind::refused, refused.len() as u64);
+        let reason = refused.first().map(|(_, error)| error.to_string());
+        return Err(ApiError::bad_request(reason.unwrap_or_default()));
+    }
+    if !sessions.is_empty() {
+        state.recorder().record(sessions).await?;
+    }
+    if !ends.is_empty() {
+        let (ends, records): (Vec<_>, Vec<_>) =
+            ends.into_iter().map(|ending| (ending.end, ending.record)).unzip();
+        let known = state.store().end_sessions(ends).await?;
+        let unknown = records.into_iter().zip(known).filter_map(|(record, known)| {
+            let reason = "no session with this session.id started in the seven days before";
+            Some((record.filter(|_| !known)?, ItemError::new(reason)))
+        });
+        refused.extend(unknown);
+    }
+    state
+        .metrics()
+        .sessions(OutcomeKind::refused, refused.len() as u64);
+    Ok(rejected(&refused))
+}
+
+fn rejected(refused: &[(usize, ItemError)]) -> Rejected {
+    let reason = |(index, error): &(usize, ItemError)| format!("log record {index}: {error}");
+    let mut reasons: Vec<String> = refused.iter().take(REASONS).map(reason).collect();
+    if refused.len() > REASONS {
+        reasons.push(format!("and {} more", refused.len() - REASONS));
+    }
+    Rejected {
+        records: refused.len(),
+        message: reasons.join("; "),
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Encoding {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    match essence.trim().eq_ignore_ascii_case(PROTOBUF) {
+        true => Encoding::Protobuf,
+        false => Encoding::Json,
+    }
+}
+
+fn success(encoding: Encoding, refused: &Rejected) -> Response<Body> {
+    let Rejected { records, message } = refused;
+    let records = *records as u64;
+    match encoding {
+        Encoding::Json => {
+            let body = match records {
+                0 => json!({}),
+                _ => {
+                    json!({"partialSuccess": {"rejectedLogRecords": records.to_string(), "errorMessage": message}})
+                }
+            };
+            json_bytes(StatusCode::OK, body.to_string().into_bytes())
+        }
+        Encoding::Protobuf => {
+            let partial = Writer::default()
+                .number(1, records)
+                .bytes(2, message.as_bytes())
+                .finish();
+            let body = match records {
+                0 => Vec::new(),
+                _ => Writer::default().bytes(1, &partial).finish(),
+            };
+            protobuf(StatusCode::OK, body)
+        }
+    }
+}
+
+fn protobuf(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+    let mut response = json_bytes(status, body);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+    response
+}
+
+/// A `google.rpc.Status` in the encoding of the request.
+pub(super) fn speak(headers: &HeaderMap, refusal: &Refusal) -> Response<Body> {
+    let Refusal { status, message, .. } = refusal;
+    let code = grpc_code(*status);
+    match encoding(headers) {
+        Encoding::Json => {
+            let body = json!({"code": code, "message": message});
+            json_bytes(*status, body.to_string().into_bytes())
+        }
+        Encoding::Protobuf => {
+            let body = Writer::default()
+                .number(1, code)
+                .bytes(2, message.as_bytes())
+                .finish();
+            protobuf(*status, body)
+        }
+    }
+}
+
+/// The number in `google/rpc/code.proto` that is nearest to an HTTP status.
+fn grpc_code(status: StatusCode) -> u64 {
+    match status {
+        StatusCode::METHOD_NOT_ALLOWED => 12,
+        StatusCode::REQUEST_TIMEOUT => 4,
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => 8,
+        StatusCode::SERVICE_UNAVAILABLE => 14,
+        status if status.is_server_error() => 13,
+        _ => 3,
+    }
+}

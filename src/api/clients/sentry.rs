@@ -1,0 +1,155 @@
+//! `POST /api/{project}/envelope/`: what Sentry's SDKs send.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use axum::response::IntoResponse as _;
+use percent_encoding::percent_decode_str;
+use serde_json::json;
+
+use super::{Refusal, address};
+use crate::api::body::{Accepted, parsed};
+use crate::api::error::{ApiError, json as json_answer};
+use crate::api::state::ApiState;
+use crate::collect::sentry::{self, Context, Delivery, SentryError};
+use crate::metrics::OutcomeKind;
+
+const AUTH: &str = "x-sentry-auth";
+const KEY: &str = "sentry_key";
+const RATE_LIMITS: HeaderName = HeaderName::from_static("x-sentry-rate-limits");
+const ERROR: HeaderName = HeaderName::from_static("x-sentry-error");
+/// Reasons that an answer gives.
+const REASONS: usize = 3;
+
+/// Deliver a Sentry envelope
+///
+/// For SDKs whose DSN names this host and, as its public key, the app's id without hyphens. Items `session` and
+/// `sessions` are recorded, all others are accepted and passed over. The key is in `X-Sentry-Auth`, in the query
+/// (`sentry_key`) or in the envelope's `dsn`. Errors are `{"detail": "…"}`.
+#[utoipa::path(
+    post,
+    path = "/api/{project}/envelope/",
+    tag = "Clients",
+    params(
+        ("project" = String, Path, description = "Anything", example = "1"),
+        ("sentry_key" = Option<String>, Query, description = "The app's id without hyphens"),
+        ("X-Sentry-Auth" = Option<String>, Header, description = "`Sentry sentry_key=KEY`"),
+    ),
+    request_body(content((String = "application/x-sentry-envelope", example = "{\"sent_at\":\"2018-06-28T23:59:59Z\"}\n{\"type\":\"session\"}\n{\"sid\":\"6f2a1c3e-0b5d-4f0e-9d5a-1c2b3a4d5e6f\",\"init\":true,\"started\":\"2018-06-28T23:59:59Z\",\"status\":\"ok\",\"attrs\":{\"release\":\"shop@1.2.3\"}}\n"))),
+    responses(
+        (status = 200, description = "Recorded, durably: `{\"id\": …}`, or `{}` where the envelope has no `event_id`"),
+        (status = 400, description = "The envelope or its key can't be read, or every session was refused; nothing was recorded"),
+        (status = 401, description = "There is no key"),
+        (status = 403, description = "There is no such app"),
+        (status = 408, description = "The body did not arrive in time"),
+        (status = 413, description = "The body is too large, or has too many sessions"),
+        (status = 415, description = "The content encoding is not understood"),
+        (status = 429, description = "Too many requests from this address"),
+        (status = 503, description = "The store can't take the write now; try again"),
+    )
+)]
+pub(super) async fn envelope(State(state): State<ApiState>, request: Request<Body>) -> Response<Body> {
+    match record(&state, request).await {
+        Ok(Some(id)) => json_answer(StatusCode::OK, &json!({"id": id})),
+        Ok(None) => json_answer(StatusCode::OK, &json!({})),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn record(state: &ApiState, request: Request<Body>) -> Result<Option<String>, ApiError> {
+    let key = key(request.headers(), request.uri())?;
+    let sender = address(state, &request).map_or_else(String::new, |address| address.to_string());
+    let catalog = state.store().catalog();
+    let parse = move |bytes: &[u8], _: &str| {
+        let context = Context {
+            catalog: &catalog,
+            key: key.as_deref(),
+            sender: &sender,
+            now: jiff::Timestamp::now().as_millisecond(),
+        };
+        sentry::read(bytes, &context).map_err(|error| ApiError::new(status(&error), error.to_string()))
+    };
+    let Delivery {
+        id,
+        sessions,
+        refused,
+    } = parsed(state.memory(), request, Accepted::Anything, parse).await?;
+    state
+        .metrics()
+        .sessions(OutcomeKind::refused, refused.len() as u64);
+    if !sessions.is_empty() {
+        state.recorder().record(sessions).await?;
+    } else if !refused.is_empty() {
+        let reason = |(index, error): &(usize, _)| format!("item {index}: {error}");
+        let reasons: Vec<String> = refused.iter().take(REASONS).map(reason).collect();
+        return Err(ApiError::bad_request(reasons.join("; ")));
+    }
+    Ok(id)
+}
+
+fn status(error: &SentryError) -> StatusCode {
+    match error {
+        SentryError::Envelope(_) | SentryError::BadKey(_) => StatusCode::BAD_REQUEST,
+        SentryError::NoKey => StatusCode::UNAUTHORIZED,
+        SentryError::UnknownApp => StatusCode::FORBIDDEN,
+        SentryError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
+    }
+}
+
+/// The key outside the body.
+fn key(headers: &HeaderMap, uri: &Uri) -> Result<Option<String>, ApiError> {
+    let unauthorized = |message: &str| ApiError::new(StatusCode::UNAUTHORIZED, message);
+    let of_header =
+        match headers.get(AUTH) {
+            None => None,
+            Some(value) => {
+                Some(value.to_str().ok().and_then(key_of_header).ok_or_else(|| {
+                    unauthorized("bad x-sentry-auth header: it is 'Sentry sentry_key=KEY, …'")
+                })?)
+            }
+        };
+    let of_query = uri.query().and_then(key_of_query);
+    match (of_header, of_query) {
+        (Some(one), Some(other)) if one != other => Err(unauthorized(
+            "multiple authorization payloads detected: the header and the query name different keys",
+        )),
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
+/// `KEY` of `Sentry sentry_version=7, sentry_key=KEY`.
+fn key_of_header(value: &str) -> Option<String> {
+    let (scheme, pairs) = value.trim().split_once(' ')?;
+    let mut pairs = pairs.split(',').filter_map(|pair| pair.split_once('='));
+    let (_, key) = pairs.find(|(name, _)| name.trim() == KEY)?;
+    scheme
+        .eq_ignore_ascii_case("sentry")
+        .then(|| key.trim().to_owned())
+}
+
+fn key_of_query(query: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, key) = pairs.find(|(name, _)| *name == KEY)?;
+    Some(percent_decode_str(key).decode_utf8_lossy().into_owned())
+}
+
+/// `{"detail": …}`, and what SDKs that are sent too fast look for.
+pub(super) fn speak(_: &HeaderMap, refusal: &Refusal) -> Response<Body> {
+    let Refusal {
+        status,
+        message,
+        retry_after,
+    } = refusal;
+    let mut response = json_answer(*status, &json!({"detail": message}));
+    let headers = response.headers_mut();
+    if let Ok(message) = HeaderValue::from_str(message) {
+        headers.insert(ERROR, message);
+    }
+    // Seconds, categories (all), scope, reason.
+    if let Some(seconds) = retry_after.filter(|_| *status == StatusCode::TOO_MANY_REQUESTS)
+        && let Ok(limits) = HeaderValue::from_str(&format!("{seconds}::key:rate_limited"))
+    {
+        headers.insert(RATE_LIMITS, limits);
+    }
+    response
+}

@@ -1,0 +1,315 @@
+//! What a log record says about a session.
+
+use std::borrow::Cow;
+
+use super::{Context, Delivery, Ending, OtlpError};
+use crate::collect::ItemError;
+use crate::collect::json::{MAX_SESSIONS, required};
+use crate::model::{
+    AppId, AttributeValue, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES, Millis, NewSession, Properties,
+    PropertyFields, Session, SessionEnd,
+};
+
+/// Attributes of one record or resource that are looked at, as many as SDKs keep.
+const MAX_READ: usize = 128;
+const NANOS_PER_MILLI: u64 = 1_000_000;
+const MAX_IDENTITY_BYTES: usize = 256;
+
+const APP: &str = "sessionmeter.app.id";
+const SESSION: &str = "session.id";
+const PREVIOUS: &str = "session.previous_id";
+const EVENT: &str = "event.name";
+const USER: [&str; 2] = ["user.id", "enduser.id"];
+const DEVICE: [&str; 2] = ["device.id", "app.installation.id"];
+const PLATFORM: [&str; 3] = ["os.name", "os.type", "browser.platform"];
+const OS_VERSION: [&str; 1] = ["os.version"];
+const APP_VERSION: [&str; 1] = ["service.version"];
+const MODEL: [&str; 2] = ["device.model.identifier", "device.model.name"];
+const COUNTRY: [&str; 1] = ["geo.country.iso_code"];
+const LANGUAGE: [&str; 1] = ["browser.language"];
+
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value<'a> {
+    Text(Cow<'a, str>),
+    Integer(i64),
+    Double(f64),
+    Bool(bool),
+    /// Lists, maps, bytes and nothing.
+    Other,
+}
+
+/// Attributes as they came, the first ones.
+#[derive(Debug, Default)]
+pub(super) struct Attributes<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+impl<'a> Attributes<'a> {
+    pub(super) fn push(&mut self, name: Cow<'a, str>, value: Value<'a>) {
+        if self.0.len() < MAX_READ {
+            self.0.push((name, value));
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&Value<'a>> {
+        self.0
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        match self.get(name) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// A log record. 0 is an unknown time.
+#[derive(Debug, Default)]
+pub(super) struct Record<'a> {
+    pub(super) event_name: Option<Cow<'a, str>>,
+    pub(super) time_unix_nano: u64,
+    pub(super) observed_time_unix_nano: u64,
+    pub(super) attributes: Attributes<'a>,
+}
+
+/// Takes log records one by one.
+pub(super) struct Gatherer<'c> {
+    context: &'c Context<'c>,
+    delivery: Delivery,
+    records: usize,
+    events: usize,
+}
+
+enum Refusal {
+    App(ItemError),
+    Other(ItemError),
+}
+
+impl From<ItemError> for Refusal {
+    fn from(error: ItemError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl<'c> Gatherer<'c> {
+    pub(super) fn new(context: &'c Context<'c>) -> Self {
+        Self {
+            context,
+            delivery: Delivery::default(),
+            records: 0,
+            events: 0,
+        }
+    }
+
+    pub(super) fn take(&mut self, resource: &Attributes<'_>, record: &Record<'_>) {
+        let index = self.records;
+        self.records += 1;
+        let name = match &record.event_name {
+            Some(name) if !name.is_empty() => name,
+            _ => record.attributes.text(EVENT).unwrap_or_default(),
+        };
+        let starts = match name {
+            "session.start" => true,
+            "session.end" => false,
+            _ => return,
+        };
+        self.events += 1;
+        if self.events > MAX_SESSIONS {
+            return;
+        }
+        let event = Event {
+            context: self.context,
+            resource,
+            record,
+        };
+        let taken = match starts {
+            true => event.start(&mut self.delivery),
+            false => event.end(index, &mut self.delivery),
+        };
+        match taken {
+            Ok(()) => {}
+            Err(Refusal::Other(error)) => self.delivery.refused.push((index, error)),
+            Err(Refusal::App(error)) => {
+                self.delivery.without_app += 1;
+                self.delivery.refused.push((index, error));
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> Result<Delivery, OtlpError> {
+        match self.events > MAX_SESSIONS {
+            true => Err(OtlpError::TooMany),
+            false => Ok(self.delivery),
+        }
+    }
+}
+
+/// A record that is about a session.
+struct Event<'e> {
+    context: &'e Context<'e>,
+    resource: &'e Attributes<'e>,
+    record: &'e Record<'e>,
+}
+
+impl Event<'_> {
+    fn start(&self, delivery: &mut Delivery) -> Result<(), Refusal> {
+        let app = self.app()?;
+        let session_id = self.session_id()?;
+        let started_at = self.time()?;
+        let new = NewSession {
+            app,
+            session_id,
+            started_at,
+            end: None,
+            user_id: self.identity(&USER),
+            device_id: self.identity(&DEVICE),
+            properties: self.properties()?,
+        };
+        let session = Session::new(new, self.context.now)
+            .map_err(|error| ItemError(name_as_here(&error.to_string())))?;
+        delivery.sessions.push(session);
+        let previous = self.record.attributes.text(PREVIOUS);
+        if let Some(previous) = previous.filter(|previous| *previous != session_id)
+            && let Ok(end) = SessionEnd::new(app, previous, started_at, self.context.now)
+        {
+            delivery.ends.push(Ending { end, record: None });
+        }
+        Ok(())
+    }
+
+    fn end(&self, index: usize, delivery: &mut Delivery) -> Result<(), Refusal> {
+        let end = SessionEnd::new(self.app()?, self.session_id()?, self.time()?, self.context.now)
+            .map_err(|error| ItemError(name_as_here(&error.to_string())))?;
+        delivery.ends.push(Ending {
+            end,
+            record: Some(index),
+        });
+        Ok(())
+    }
+
+    /// The record's own value, else the resource's.
+    fn text(&self, names: &[&str]) -> Option<&str> {
+        [&self.record.attributes, self.resource]
+            .into_iter()
+            .flat_map(|source| names.iter().filter_map(|name| source.text(name)))
+            .find(|text| !text.is_empty())
+    }
+
+    fn app(&self) -> Result<AppId, Refusal> {
+        let Some(text) = self.text(&[APP]) else {
+            let where_it_belongs =
+                "the id of an app, in the request's header 'sessionmeter-app' or as a resource attribute";
+            return self
+                .context
+                .app
+                .ok_or_else(|| Refusal::App(required(APP, where_it_belongs)));
+        };
+        text.parse()
+            .ok()
+            .filter(|id| self.context.catalog.app(*id).is_some())
+            .ok_or_else(|| {
+                let received: String = text.chars().take(100).collect();
+                Refusal::App(ItemError(format!(
+                    "'{APP}' must be the id of an app of this server, received '{received}'"
+                )))
+            })
+    }
+
+    fn session_id(&self) -> Result<&str, ItemError> {
+        self.text(&[SESSION])
+            .ok_or_else(|| required(SESSION, "an attribute of 1 to 128 bytes"))
+    }
+
+    fn time(&self) -> Result<Millis, ItemError> {
+        let nanos = match self.record.time_unix_nano {
+            0 => self.record.observed_time_unix_nano,
+            nanos => nanos,
+        };
+        match Millis::try_from(nanos / NANOS_PER_MILLI) {
+            Ok(millis) if nanos > 0 => Ok(millis),
+            _ => Err(required(
+                "timeUnixNano",
+                "nanoseconds since 1970, or observedTimeUnixNano instead",
+            )),
+        }
+    }
+
+    fn identity(&self, names: &[&str]) -> Option<&str> {
+        self.text(names).filter(|text| text.len() <= MAX_IDENTITY_BYTES)
+    }
+
+    /// What does not fit is left out: a session counts all the same.
+    fn properties(&self) -> Result<Properties, ItemError> {
+        let none = PropertyFields::default();
+        let fit = |fields: PropertyFields<'_>| Properties::new(&fields, Vec::new()).is_ok();
+        let short = |text: &&str| {
+            let platform = Some(*text);
+            fit(PropertyFields { platform, ..none })
+        };
+        let fields = PropertyFields {
+            platform: self.text(&PLATFORM).filter(short),
+            os_version: self.text(&OS_VERSION).filter(short),
+            app_version: self.text(&APP_VERSION).filter(short),
+            device_model: self.text(&MODEL).filter(short),
+            country: self.text(&COUNTRY).filter(|text| {
+                let country = Some(*text);
+                fit(PropertyFields { country, ..none })
+            }),
+            language: self.text(&LANGUAGE).filter(|text| {
+                let language = Some(*text);
+                fit(PropertyFields { language, ..none })
+            }),
+        };
+        Properties::new(&fields, self.attributes()).map_err(|error| ItemError(error.to_string()))
+    }
+
+    /// The record's own attributes that have no other place.
+    fn attributes(&self) -> Vec<(Cow<'_, str>, AttributeValue<'_>)> {
+        let mut kept: Vec<(Cow<'_, str>, AttributeValue<'_>)> = Vec::new();
+        for (name, value) in &self.record.attributes.0 {
+            let fits = (1..=MAX_NAME_BYTES).contains(&name.len()) && !is_mapped(name);
+            if !fits || kept.len() == MAX_ATTRIBUTES || kept.iter().any(|(other, _)| other == name) {
+                continue;
+            }
+            let value = match value {
+                Value::Text(text) if text.len() <= MAX_VALUE_BYTES => {
+                    AttributeValue::Text(Cow::Borrowed(text))
+                }
+                Value::Integer(number) => AttributeValue::Number((*number).into()),
+                Value::Double(number) => match serde_json::Number::from_f64(*number) {
+                    Some(number) => AttributeValue::Number(number),
+                    None => continue,
+                },
+                Value::Bool(flag) => AttributeValue::Bool(*flag),
+                Value::Text(_) | Value::Other => continue,
+            };
+            kept.push((Cow::Borrowed(name), value));
+        }
+        kept
+    }
+}
+
+fn is_mapped(name: &str) -> bool {
+    [APP, SESSION, PREVIOUS, EVENT].contains(&name)
+        || [
+            &USER[..],
+            &DEVICE,
+            &PLATFORM,
+            &OS_VERSION,
+            &APP_VERSION,
+            &MODEL,
+            &COUNTRY,
+            &LANGUAGE,
+        ]
+        .iter()
+        .any(|names| names.contains(&name))
+}
+
+/// The model speaks of its own fields; here they have other names.
+fn name_as_here(message: &str) -> String {
+    message
+        .replace("'session_id'", "'session.id'")
+        .replace("'started_at'", "'timeUnixNano'")
+}

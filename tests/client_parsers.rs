@@ -1,0 +1,277 @@
+//! Bodies that anyone may send: whatever they are, reading them neither panics nor takes much more memory than they do.
+#![allow(
+    missing_docs,
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails says so by panicking; an allocator that counts is unsafe by its nature"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::{Arc, LazyLock};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use sessionmeter::collect::otlp::{self, Encoding};
+use sessionmeter::collect::sentry;
+use sessionmeter::model::{App, NewWorkspace, WorkspaceId};
+use sessionmeter::store::sqlite::{Role, SqliteStore};
+use sessionmeter::store::{Catalog, Store as _};
+
+const APP: &str = "00dc3cf6-1763-5d5b-8264-db458aa346c3";
+const NOW: i64 = 1_704_110_400_000;
+
+/// Counts what the current thread holds.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+fn note(bytes: isize) {
+    let held = HELD.get() + bytes;
+    HELD.set(held);
+    PEAK.set(PEAK.get().max(held));
+}
+
+// SAFETY: everything is done by the system's allocator; the counters are plain cells that allocate nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        note(-(layout.size() as isize));
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most that was held at one time while this ran, beyond what was held before.
+fn peak(call: impl FnOnce()) -> usize {
+    let before = HELD.get();
+    PEAK.set(before);
+    call();
+    usize::try_from(PEAK.get() - before).unwrap()
+}
+
+static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
+    let directory = tempfile::TempDir::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let store = SqliteStore::open(directory.path(), Role::Server).unwrap();
+        let id = WorkspaceId::random();
+        let workspace = NewWorkspace {
+            id,
+            name: "shop".parse().unwrap(),
+            time_zone: "UTC".into(),
+        };
+        store.create_workspace(workspace).await.unwrap();
+        let app = App {
+            id: APP.parse().unwrap(),
+            name: "web".parse().unwrap(),
+            platform: String::new(),
+        };
+        store.create_app(id, app).await.unwrap();
+        let catalog = store.catalog();
+        store.close().await;
+        catalog
+    })
+});
+
+/// What became of a body: sessions and refusals, or `None` where it was refused as a whole.
+type Read = Option<(usize, usize)>;
+
+fn read_logs(body: &[u8], encoding: Encoding) -> Read {
+    let context = otlp::Context {
+        catalog: &CATALOG,
+        app: APP.parse().ok(),
+        now: NOW,
+    };
+    let delivery = otlp::read(body, encoding, &context).ok()?;
+    Some((delivery.sessions.len(), delivery.refused.len()))
+}
+
+fn read_envelope(body: &[u8]) -> Read {
+    let context = sentry::Context {
+        catalog: &CATALOG,
+        key: Some("00dc3cf617635d5b8264db458aa346c3"),
+        sender: "192.0.2.1",
+        now: NOW,
+    };
+    let delivery = sentry::read(body, &context).ok()?;
+    Some((delivery.sessions.len(), delivery.refused.len()))
+}
+
+/// Reads a body in every way. A session or a reason takes up to a few hundred bytes, and there are at most 10,000 of each.
+fn check(body: &[u8]) {
+    LazyLock::force(&CATALOG);
+    let readers: [&dyn Fn() -> Read; 3] = [
+        &|| read_logs(body, Encoding::Protobuf),
+        &|| read_logs(body, Encoding::Json),
+        &|| read_envelope(body),
+    ];
+    for read in readers {
+        let mut found = 0;
+        let held = peak(|| found = read().map_or(0, |(sessions, refused)| sessions + refused));
+        let allowed = 64 * 1024 + 8 * body.len() + 1024 * found;
+        assert!(
+            held <= allowed,
+            "{held} bytes for a body of {}, {found} found",
+            body.len()
+        );
+    }
+}
+
+fn field(number: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![number << 3 | 2];
+    let mut length = content.len();
+    while length >= 0x80 {
+        bytes.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+    bytes.extend(content);
+    bytes
+}
+
+fn valid_protobuf() -> Vec<u8> {
+    let attribute = |name: &str, value: &[u8]| [field(1, name.as_bytes()), field(2, value)].concat();
+    let mut record = vec![1 << 3 | 1];
+    record.extend((NOW as u64 * 1_000_000).to_le_bytes());
+    record.extend(field(12, b"session.start"));
+    record.extend(field(6, &attribute("session.id", &field(1, b"s1"))));
+    record.extend(field(6, &attribute("seats", &[3 << 3, 7])));
+    let resource = field(1, &attribute("service.version", &field(1, b"1.2.3")));
+    field(1, &[field(1, &resource), field(2, &field(2, &record))].concat())
+}
+
+fn valid_json() -> Vec<u8> {
+    format!(
+        r#"{{"resourceLogs":[{{"resource":{{"attributes":[{{"key":"sessionmeter.app.id","value":{{"stringValue":"{APP}"}}}}]}},
+        "scopeLogs":[{{"logRecords":[{{"timeUnixNano":"1704110400000000000","eventName":"session.start","attributes":[
+        {{"key":"session.id","value":{{"stringValue":"s1"}}}},{{"key":"seats","value":{{"intValue":"7"}}}}]}}]}}]}}]}}"#
+    )
+    .into()
+}
+
+fn valid_envelope() -> Vec<u8> {
+    let sessions =
+        r#"{"aggregates":[{"started":"2024-01-01T11:00:00Z","exited":3}],"attrs":{"release":"a@1"}}"#;
+    let length = sessions.len();
+    format!(
+        "{{\"sent_at\":\"2024-01-01T12:00:00Z\"}}\n{{\"type\":\"session\"}}\n{{\"sid\":\"a\",\"started\":1704110000,\"init\":true,\
+         \"status\":\"exited\",\"duration\":1.5}}\n{{\"type\":\"sessions\",\"length\":{length}}}\n{sessions}\n"
+    )
+    .into()
+}
+
+#[test]
+fn the_valid_bodies_are_valid() {
+    assert_eq!(read_logs(&valid_protobuf(), Encoding::Protobuf), Some((1, 0)));
+    assert_eq!(read_logs(&valid_json(), Encoding::Json), Some((1, 0)));
+    assert_eq!(read_envelope(&valid_envelope()), Some((4, 0)));
+}
+
+#[test]
+fn many_small_things_take_no_more_memory_than_their_bytes() {
+    let many = 300_000;
+    let records = field(2, &[]).repeat(many);
+    check(&field(1, &field(2, &records)));
+    check(&field(1, &field(1, &records)));
+    check(&field(1, &[]).repeat(many));
+    let attributes = field(6, &[]).repeat(many);
+    check(&field(1, &field(2, &field(2, &attributes))));
+    let list = |item: &str| vec![item; many].join(",");
+    for body in [
+        format!(r#"{{"resourceLogs":[{}]}}"#, list("{}")),
+        format!(
+            r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#,
+            list("{}")
+        ),
+        format!(
+            r#"{{"resourceLogs":[{{"resource":{{"attributes":[{}]}}}}]}}"#,
+            list("{}")
+        ),
+        format!(r#"{{"resourceLogs":{}"#, "[".repeat(many)),
+        format!(
+            "{{}}\n{{\"type\":\"sessions\"}}\n{{\"aggregates\":[{}]}}",
+            list("{}")
+        ),
+        format!("{{}}\n{}", "{\"type\":\"session\"}\n{}\n".repeat(50_000)),
+        format!("{{}}\n{}", "{\"type\":\"x\"}\n\n".repeat(50_000)),
+        "{".repeat(many),
+        "[".repeat(many),
+    ] {
+        check(body.as_bytes());
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Set(Index, u8),
+    Remove(Index, usize),
+    Insert(Index, Vec<u8>),
+    Repeat(Index, usize),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
+        (any::<Index>(), 1..20_usize).prop_map(|(at, length)| Change::Remove(at, length)),
+        (any::<Index>(), vec(any::<u8>(), 1..10)).prop_map(|(at, bytes)| Change::Insert(at, bytes)),
+        (any::<Index>(), 1..60_usize).prop_map(|(at, length)| Change::Repeat(at, length)),
+    ]
+}
+
+fn changed(mut body: Vec<u8>, changes: &[Change]) -> Vec<u8> {
+    for change in changes {
+        if body.is_empty() {
+            break;
+        }
+        let length = body.len();
+        match change {
+            Change::Set(at, byte) => body[at.index(length)] = *byte,
+            Change::Remove(at, count) => {
+                let from = at.index(length);
+                body.drain(from..length.min(from + count));
+            }
+            Change::Insert(at, bytes) => {
+                let from = at.index(length);
+                body.splice(from..from, bytes.iter().copied());
+            }
+            Change::Repeat(at, count) => {
+                let from = at.index(length);
+                let part = body[from..length.min(from + count)].to_vec();
+                body.splice(from..from, part);
+            }
+        }
+    }
+    body
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes(body in vec(any::<u8>(), 0..400)) {
+        check(&body);
+    }
+
+    #[test]
+    fn valid_bodies_with_faults(which in 0..3_usize, changes in vec(change(), 1..6)) {
+        let body = [valid_protobuf, valid_json, valid_envelope][which]();
+        check(&changed(body, &changes));
+    }
+}

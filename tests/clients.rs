@@ -1,0 +1,62 @@
+//! What SDKs that exist already rely on: OpenTelemetry's logs and Sentry's envelopes, without a key.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails says so by panicking"
+)]
+
+#[path = "clients/envelopes.rs"]
+mod envelopes;
+#[path = "clients/logs.rs"]
+mod logs;
+#[path = "clients/rooms.rs"]
+mod rooms;
+mod support;
+
+use std::path::Path;
+
+use support::{Answer, Server, send};
+
+const DAY: &str = "length=1&ending_at=2024-01-01";
+/// 2024-01-01T12:00:00Z
+const NOON: u64 = 1_704_110_400;
+
+fn post(server: &Server, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
+    let request = server
+        .client()
+        .post(format!("{}{path}", server.url))
+        .body(body.into());
+    let with = |request: reqwest::blocking::RequestBuilder, (name, value): &(&str, &str)| {
+        request.header(*name, *value)
+    };
+    send(headers.iter().fold(request, with))
+}
+
+/// The server's app, as Sentry's DSNs have it.
+fn public_key(server: &Server) -> String {
+    server.app.replace('-', "")
+}
+
+/// Stored sessions in the order of their starts: start (Unix milliseconds), duration, user, device and properties.
+type Stored = (i64, Option<i64>, Option<String>, Option<String>, String);
+
+fn stored(data: &Path) -> Vec<Stored> {
+    let store = rusqlite::Connection::open(data.join("sessions.sqlite")).unwrap();
+    let sql = "SELECT day * 86400000 + start, duration, u.value, d.value, p.content FROM sessions s
+               JOIN properties p ON p.ordinal = s.properties
+               LEFT JOIN identities u ON u.ordinal = s.user LEFT JOIN identities d ON d.ordinal = s.device
+               ORDER BY day, start, duration";
+    let mut statement = store.prepare(sql).unwrap();
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+    let rows = statement.query_map([], row).unwrap();
+    rows.map(Result::unwrap)
+        .map(|(start, duration, user, device, properties): Stored| {
+            // The store's own remark.
+            let properties = properties.replacen(r#","first_session":true"#, "", 1);
+            (start, duration, user, device, properties)
+        })
+        .collect()
+}
