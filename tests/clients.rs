@@ -14,6 +14,8 @@ mod envelopes;
 mod logs;
 #[path = "clients/rooms.rs"]
 mod rooms;
+#[path = "clients/sdks.rs"]
+mod sdks;
 mod support;
 
 use std::path::Path;
