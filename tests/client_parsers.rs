@@ -211,6 +211,12 @@ fn many_small_things_take_no_more_memory_than_their_bytes() {
         ),
         format!("{{}}\n{}", "{\"type\":\"session\"}\n{}\n".repeat(50_000)),
         format!("{{}}\n{}", "{\"type\":\"x\"}\n\n".repeat(50_000)),
+        // A long header must not be looked at again for every item.
+        format!(
+            "{{\"x\":\"{}\"}}\n{}",
+            "x".repeat(2_000_000),
+            "{\"type\":\"sessions\"}\n{\"aggregates\":[]}\n".repeat(50_000)
+        ),
         "{".repeat(many),
         "[".repeat(many),
     ] {

@@ -47,7 +47,11 @@ fn updates_of_a_session_count_once_and_add_the_end() {
     );
     // An end that can't be: the session counts all the same.
     accepted(&server, session("c", r#","status":"exited","duration":-1"#));
-    assert_eq!(server.counts(DAY), [3]);
+    // Two updates in one envelope, and a time without an offset, which is UTC.
+    let first = session("d", r#","init":true"#).replace("12:00:00Z", "12:00:00");
+    let last = session("d", r#","status":"exited","duration":60"#).replacen("{}\n", "", 1);
+    accepted(&server, format!("{first}\n{last}"));
+    assert_eq!(server.counts(DAY), [4]);
     let noon = NOON as i64 * 1000;
     let properties = r#"{"app_version":"1.2.3","attributes":{"environment":"production"}}"#;
     let plain = |duration| (noon, duration, None, None, "{}".to_owned());
@@ -61,6 +65,7 @@ fn updates_of_a_session_count_once_and_add_the_end() {
             None,
             properties.to_owned(),
         ),
+        plain(Some(60_000)),
     ];
     assert_eq!(stored(&server.data), expected);
 }

@@ -127,6 +127,14 @@ fn a_start_that_names_the_session_before_ends_it() {
     next["attributes"][1]["value"]["stringValue"] = json!("unknown");
     assert_eq!(send_json(&server, &request(&[], &[next])).text, "{}");
     assert_eq!(server.counts(DAY), [2]);
+    // An end before the start, and one that is earlier than the end that is known.
+    for (seconds, rejected) in [(NOON - 60, "1"), (NOON + 30, "")] {
+        let mut end = event("session.end", &[text("session.id", "s1")]);
+        end["timeUnixNano"] = json!(seconds * 1_000_000_000);
+        let answer = send_json(&server, &request(&[], &[end])).json();
+        let found = &answer["partialSuccess"]["rejectedLogRecords"];
+        assert_eq!(found.as_str().unwrap_or_default(), rejected, "{seconds}");
+    }
     let durations: Vec<_> = stored(&server.data).iter().map(|session| session.1).collect();
     assert_eq!(durations, [Some(60_000), None]);
 }

@@ -1,5 +1,8 @@
 //! What all client endpoints share: CORS, and the limit per address.
 
+use std::io::{BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+
 use reqwest::Method;
 
 use super::support::{Answer, Server, command, eventually, send};
@@ -59,6 +62,34 @@ fn browsers_of_any_origin_may_send() {
             .client()
             .request(Method::OPTIONS, format!("{}{path}", server.url));
         assert_eq!(send(request).header(ORIGIN), "", "{path}");
+    }
+}
+
+#[test]
+fn a_request_that_takes_too_long_is_told_so_in_the_words_of_its_protocol() {
+    let server = Server::start_with(&["--request-timeout", "1"]);
+    for (path, field) in [("/v1/logs", "code"), ("/api/1/envelope/", "detail")] {
+        let head = "host: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\nconnection: close";
+        let request = format!("POST {path} HTTP/1.1\r\n{head}\r\n\r\n{{");
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // The server reads on for a while before it closes.
+        for byte in BufReader::new(stream).bytes().map_while(Result::ok) {
+            answer.push(byte);
+            if byte == b'}' {
+                break;
+            }
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        for part in [
+            "HTTP/1.1 503 ",
+            "\r\nretry-after: 1\r\n",
+            "\r\naccess-control-allow-origin: *\r\n",
+            &format!("\"{field}\":"),
+        ] {
+            assert!(answer.contains(part), "{path}: {part}: {answer}");
+        }
     }
 }
 

@@ -42,7 +42,8 @@ struct Header<'a> {
 
 /// An envelope whose first line was read.
 pub(super) struct Envelope<'a> {
-    line: &'a [u8],
+    /// Of its first line: that can be long, and every item needs it.
+    line: [u8; 32],
     header: Header<'a>,
     rest: &'a [u8],
 }
@@ -67,7 +68,11 @@ impl<'a> Envelope<'a> {
         }
         let (line, rest) = line(body);
         let header = serde_json::from_slice(line).map_err(|error| EnvelopeError::Header(cut(&error)))?;
-        Ok(Self { line, header, rest })
+        Ok(Self {
+            line: Sha256::digest(line).into(),
+            header,
+            rest,
+        })
     }
 
     /// Its `event_id`, if that is one.
@@ -98,7 +103,7 @@ impl<'a> Envelope<'a> {
         let mut hash = Sha256::new();
         for part in [
             sender.as_bytes(),
-            self.line,
+            &self.line,
             &(index as u64).to_le_bytes(),
             payload,
         ] {

@@ -26,4 +26,4 @@ else:
         answer = wrapped(environ, lambda status, headers, info=None: None)
         assert b"".join(answer) == b"hello"
         answer.close()
-sentry_sdk.get_client().close()
+sentry_sdk.get_client().close(timeout=60)
