@@ -33,7 +33,9 @@ const REASONS: usize = 3;
     params(("sessionmeter-app" = Option<String>, Header, description = "The id of an app; a resource's own attribute comes first")),
     request_body(
         content(
-            (Object = "application/json", example = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{
+            (Object = "application/json", example = json!({"resourceLogs": [{
+                "resource": {"attributes": [{"key": "sessionmeter.app.id", "value": {"stringValue": "00dc3cf6-1763-5d5b-8264-db458aa346c3"}}]},
+                "scopeLogs": [{"logRecords": [{
                 "timeUnixNano": "1530248399000000000", "eventName": "session.start",
                 "attributes": [{"key": "session.id", "value": {"stringValue": "6f2a1c3e-0b5d-4f0e-9d5a-1c2b3a4d5e6f"}}]
             }]}]}]})),
@@ -121,7 +123,7 @@ async fn deliver(state: &ApiState, delivery: Delivery) -> Result<Rejected, ApiEr
     if !ends.is_empty() {
         let (ends, records): (Vec<_>, Vec<_>) =
             ends.into_iter().map(|ending| (ending.end, ending.record)).unzip();
-        let known = state.store().end_sessions(ends).await?;
+        let known = state.recorder().end(ends).await?;
         let unknown = records.into_iter().zip(known).filter_map(|(record, known)| {
             let reason = "no session with this session.id started in the seven days before";
             Some((record.filter(|_| !known)?, ItemError::new(reason)))
