@@ -107,7 +107,7 @@ fn read_envelope(body: &[u8]) -> Read {
     let context = sentry::Context {
         catalog: &CATALOG,
         key: Some("00dc3cf617635d5b8264db458aa346c3"),
-        sender: "192.0.2.1",
+        request: uuid::Uuid::nil(),
         now: NOW,
     };
     let delivery = sentry::read(body, &context).ok()?;

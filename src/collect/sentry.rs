@@ -28,8 +28,8 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// The public key that the request gave outside its body; where there is none, the envelope names a DSN.
     pub key: Option<&'a str>,
-    /// Who sent it, to tell apart envelopes that say nothing that does.
-    pub sender: &'a str,
+    /// Another one for every request, to tell apart envelopes that say nothing that does.
+    pub request: uuid::Uuid,
     /// Unix milliseconds.
     pub now: Millis,
 }
@@ -85,7 +85,7 @@ pub fn read(body: &[u8], context: &Context<'_>) -> Result<Delivery, SentryError>
             "sessions" => {
                 let source = aggregates::Source {
                     app,
-                    fingerprint: envelope.fingerprint(context.sender, index, item.payload),
+                    fingerprint: envelope.fingerprint(context.request, index, item.payload),
                     now: context.now,
                 };
                 aggregates::read(item.payload, &source, &mut delivery)?

@@ -6,8 +6,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCo
 use axum::response::IntoResponse as _;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
+use uuid::Uuid;
 
-use super::{Refusal, address};
+use super::Refusal;
 use crate::api::body::{Accepted, parsed};
 use crate::api::error::{ApiError, json as json_answer};
 use crate::api::state::ApiState;
@@ -35,7 +36,7 @@ const REASONS: usize = 3;
         ("sentry_key" = Option<String>, Query, description = "The app's id without hyphens"),
         ("X-Sentry-Auth" = Option<String>, Header, description = "`Sentry sentry_key=KEY`"),
     ),
-    request_body(content((String = "application/x-sentry-envelope", example = "{\"sent_at\":\"2018-06-28T23:59:59Z\"}\n{\"type\":\"session\"}\n{\"sid\":\"6f2a1c3e-0b5d-4f0e-9d5a-1c2b3a4d5e6f\",\"init\":true,\"started\":\"2018-06-28T23:59:59Z\",\"status\":\"ok\",\"attrs\":{\"release\":\"shop@1.2.3\"}}\n"))),
+    request_body(content((String = "application/x-sentry-envelope", example = "{\"dsn\":\"https://00dc3cf617635d5b8264db458aa346c3@sessions.example.com/1\",\"sent_at\":\"2018-06-28T23:59:59Z\"}\n{\"type\":\"session\"}\n{\"sid\":\"6f2a1c3e-0b5d-4f0e-9d5a-1c2b3a4d5e6f\",\"init\":true,\"started\":\"2018-06-28T23:59:59Z\",\"status\":\"ok\",\"attrs\":{\"release\":\"shop@1.2.3\"}}\n"))),
     responses(
         (status = 200, description = "Recorded, durably: `{\"id\": …}`, or `{}` where the envelope has no `event_id`"),
         (status = 400, description = "The envelope or its key can't be read, or every session was refused; nothing was recorded"),
@@ -58,13 +59,12 @@ pub(super) async fn envelope(State(state): State<ApiState>, request: Request<Bod
 
 async fn record(state: &ApiState, request: Request<Body>) -> Result<Option<String>, ApiError> {
     let key = key(request.headers(), request.uri())?;
-    let sender = address(state, &request).map_or_else(String::new, |address| address.to_string());
     let catalog = state.store().catalog();
     let parse = move |bytes: &[u8], _: &str| {
         let context = Context {
             catalog: &catalog,
             key: key.as_deref(),
-            sender: &sender,
+            request: Uuid::new_v4(),
             now: jiff::Timestamp::now().as_millisecond(),
         };
         sentry::read(bytes, &context).map_err(|error| ApiError::new(status(&error), error.to_string()))

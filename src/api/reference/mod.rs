@@ -1,5 +1,6 @@
 //! The API's description: `GET /openapi.json`, made from the handlers, and a page that shows it to people.
 
+mod command;
 mod page;
 
 use axum::Router;

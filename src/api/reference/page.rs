@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::command::command;
+
 const STYLE: &str = include_str!("style.css");
-/// Where an operation has the example of its body.
-const JSON_EXAMPLE: &str = "/requestBody/content/application~1json/example";
 
 /// The page for an OpenAPI document.
 pub(super) fn render(document: &str) -> String {
@@ -156,7 +156,7 @@ impl<'a> Page<'a> {
         let _ = write!(
             html,
             "<pre tabindex=\"0\"><code>{}</code></pre>",
-            escape(&example(operation))
+            escape(&command(operation.path, operation.value))
         );
         self.parameters(html, operation);
         if let Some(schema) = operation
@@ -270,46 +270,7 @@ fn entry(html: &mut String, name: &str, schema: &Value, required: bool, descript
     );
 }
 
-/// A command that can be pasted after the key and the ids are filled in.
-fn example(operation: &Operation<'_>) -> String {
-    let secured = operation.value.get("security").is_some();
-    let key = if secured {
-        " -H \"Authorization: Bearer $KEY\""
-    } else {
-        ""
-    };
-    let path = operation.path;
-    match operation.value.pointer(JSON_EXAMPLE) {
-        Some(body) => {
-            format!("curl \"$HOST{path}\"{key} \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'")
-        }
-        None => format!("curl \"$HOST{path}{}\"{key}", required_parameters(operation)),
-    }
-}
-
-/// The query string of the parameters that must be given, with their examples.
-fn required_parameters(operation: &Operation<'_>) -> String {
-    let parameters = operation.value.get("parameters").and_then(Value::as_array);
-    let required = parameters
-        .into_iter()
-        .flatten()
-        .filter(|parameter| parameter.get("required") == Some(&Value::Bool(true)));
-    let pairs: Vec<String> = required
-        .filter_map(|parameter| {
-            let value = match parameter.get("example")? {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            Some(format!("{}={value}", string(parameter, "name")))
-        })
-        .collect();
-    match pairs.is_empty() {
-        true => String::new(),
-        false => format!("?{}", pairs.join("&")),
-    }
-}
-
-fn string<'v>(value: &'v Value, member: &str) -> &'v str {
+pub(super) fn string<'v>(value: &'v Value, member: &str) -> &'v str {
     value.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::collect::json::cut;
 use crate::collect::scalar::Scalar;
@@ -95,14 +96,14 @@ impl<'a> Envelope<'a> {
 
     /// Tells an item from all others, but not from itself when its envelope is delivered again.
     ///
-    /// Some SDKs write nothing into an envelope's header. Then two servers may well send the same bytes, so that the
-    /// sender is part of it.
-    pub(super) fn fingerprint(&self, sender: &str, index: usize, payload: &[u8]) -> [u8; 32] {
+    /// Some SDKs write nothing into an envelope's header. Two processes of one service then send the same bytes minute
+    /// after minute, and those SDKs never send an envelope again: there each request counts.
+    pub(super) fn fingerprint(&self, request: Uuid, index: usize, payload: &[u8]) -> [u8; 32] {
         let is_marked = self.header.event_id.is_some() || self.header.sent_at.is_some();
-        let sender = if is_marked { "" } else { sender };
+        let request = if is_marked { Uuid::nil() } else { request };
         let mut hash = Sha256::new();
         for part in [
-            sender.as_bytes(),
+            request.as_bytes().as_slice(),
             &self.line,
             &(index as u64).to_le_bytes(),
             payload,
