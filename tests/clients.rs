@@ -12,6 +12,8 @@
 mod envelopes;
 #[path = "clients/logs.rs"]
 mod logs;
+#[path = "clients/pages.rs"]
+mod pages;
 #[path = "clients/rooms.rs"]
 mod rooms;
 #[path = "clients/sdks.rs"]

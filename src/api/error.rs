@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONTENT_TYPE, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -174,8 +177,8 @@ pub fn json_bytes(status: StatusCode, bytes: Vec<u8>) -> Response<Body> {
     response
 }
 
-/// Gives an error that a lower layer made (routing, hyper) a JSON body; keeps `Allow` and `Retry-After`. What speaks
-/// protocol buffers has said it already.
+/// Gives an error that a lower layer made (routing, hyper) a JSON body; keeps `Allow`, `Retry-After` and who may
+/// read it. What speaks protocol buffers has said it already.
 pub(super) fn ensure_json(response: Response<Body>) -> Response<Body> {
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
@@ -190,7 +193,12 @@ pub(super) fn ensure_json(response: Response<Body>) -> Response<Body> {
         .get(ALLOW)
         .and_then(|value| value.to_str().ok());
     let mut replaced = ApiError::new(status, standard_message(status, allowed)).into_response();
-    for name in [ALLOW, RETRY_AFTER] {
+    for name in [
+        ALLOW,
+        RETRY_AFTER,
+        ACCESS_CONTROL_ALLOW_ORIGIN,
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+    ] {
         if let Some(value) = response.headers().get(&name) {
             replaced.headers_mut().insert(name, value.clone());
         }

@@ -34,7 +34,7 @@ pub(super) struct TrackRequest {
 #[derive(ToSchema)]
 #[schema(as = Session)]
 #[expect(dead_code, reason = "only its description is used")]
-struct TrackedSession {
+pub(super) struct TrackedSession {
     /// An app of the workspace.
     #[schema(example = "00dc3cf6-1763-5d5b-8264-db458aa346c3")]
     app_id: String,
@@ -80,7 +80,7 @@ struct TrackedSession {
 /// What was recorded.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Tracked)]
-struct TrackResponse {
+pub(super) struct TrackResponse {
     /// `success`
     #[schema(example = "success")]
     message: &'static str,
@@ -149,8 +149,13 @@ async fn record(
         };
         batch.map_err(|error| ApiError::bad_request(error.to_string()))
     };
-    let Batch { sessions, refused } =
-        parsed(state.memory(), request, Accepted::Types(&[JSON, NDJSON]), parse).await?;
+    let batch = parsed(state.memory(), request, Accepted::Types(&[JSON, NDJSON]), parse).await?;
+    record_batch(state, batch).await
+}
+
+/// Records what could be read, and says what could not.
+pub(super) async fn record_batch(state: &ApiState, batch: Batch) -> Result<TrackResponse, ApiError> {
+    let Batch { sessions, refused } = batch;
     state
         .metrics()
         .sessions(OutcomeKind::refused, refused.len() as u64);

@@ -8,7 +8,12 @@ use reqwest::Method;
 use super::support::{Answer, Server, command, eventually, send};
 use super::{post, public_key};
 
-const PATHS: [&str; 3] = ["/v1/logs", "/api/1/envelope/", "/api/1/envelope"];
+const PATHS: [&str; 4] = [
+    "/v1/logs",
+    "/api/1/envelope/",
+    "/api/1/envelope",
+    "/sessions/collect",
+];
 const ORIGIN: &str = "access-control-allow-origin";
 
 #[test]

@@ -1,104 +1,30 @@
-//! Real SDKs, installed from their registries once and kept below `target`.
+//! Real SDKs, as their registries have them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
-use super::support::Server;
+use super::support::{Server, packages};
 use super::{DAY, NOON, public_key, stored};
 
-fn scripts(language: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/clients")
-        .join(language)
-}
-
-/// Where the SDKs of a language are, below `target`.
-fn room(language: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("clients")
-        .join(language)
-}
-
-/// Runs a program to its end and expects success; `purpose` is what a failure says first.
-fn run(purpose: &str, command: &mut Command) {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{purpose}: {:?} can't be started: {error}", command.get_program()));
-    assert!(
-        output.status.success(),
-        "{purpose}: {command:?} failed\n{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// Makes a language's room anew unless it was made for the same list of packages.
-fn install(language: &str, list: &str, make: impl FnOnce(&Path)) -> PathBuf {
-    let (room, wanted) = (room(language), fs::read(scripts(language).join(list)).unwrap());
-    let done = room.join("installed");
-    if fs::read(&done).ok().as_ref() != Some(&wanted) {
-        let _ = fs::remove_dir_all(&room);
-        fs::create_dir_all(&room).unwrap();
-        make(&room);
-        fs::write(done, wanted).unwrap();
-    }
-    room
-}
-
-fn node_room() -> &'static Path {
-    static ROOM: OnceLock<PathBuf> = OnceLock::new();
-    ROOM.get_or_init(|| {
-        install("node", "package.json", |room| {
-            fs::copy(scripts("node").join("package.json"), room.join("package.json")).unwrap();
-            run(
-                "this test needs node and npm, and installs SDKs with them",
-                Command::new("npm")
-                    .args(["install", "--no-audit", "--no-fund", "--no-package-lock"])
-                    .current_dir(room),
-            );
-        })
-    })
-}
-
-fn python_room() -> &'static Path {
-    static ROOM: OnceLock<PathBuf> = OnceLock::new();
-    ROOM.get_or_init(|| {
-        install("python", "requirements.txt", |room| {
-            let purpose = "this test needs python3 with venv and pip, and installs SDKs with them";
-            run(purpose, Command::new("python3").args(["-m", "venv"]).arg(room));
-            let mut pip = Command::new(room.join("bin/python"));
-            pip.args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "-r",
-            ])
-            .arg(scripts("python").join("requirements.txt"));
-            run(purpose, &mut pip);
-        })
-    })
-}
+const NODE: &str = "tests/clients/node";
+const PYTHON: &str = "tests/clients/python";
 
 fn node(script: &str, arguments: &[&str]) {
-    let mut command = Command::new("node");
+    static ROOM: LazyLock<PathBuf> = LazyLock::new(|| packages::node(NODE));
     // Where the script stands decides where node looks for packages.
-    let copy = node_room().join(script);
-    fs::copy(scripts("node").join(script), &copy).unwrap();
-    command.arg(copy).args(arguments).env("NO_PROXY", "127.0.0.1");
-    run("this test needs node", &mut command);
+    let copy = ROOM.join(script);
+    fs::copy(packages::source(NODE).join(script), &copy).unwrap();
+    let mut command = Command::new("node");
+    packages::run("this test needs node", command.arg(copy).args(arguments));
 }
 
 fn python(script: &str, arguments: &[&str]) {
-    let mut command = Command::new(python_room().join("bin/python"));
-    command
-        .arg(scripts("python").join(script))
-        .args(arguments)
-        .env("NO_PROXY", "127.0.0.1");
-    run("this test needs python3", &mut command);
+    static INTERPRETER: LazyLock<PathBuf> = LazyLock::new(|| packages::python(PYTHON));
+    let mut command = Command::new(&*INTERPRETER);
+    command.arg(packages::source(PYTHON).join(script)).args(arguments);
+    packages::run("this test needs python3", &mut command);
 }
 
 fn dsn(server: &Server) -> String {
@@ -129,10 +55,9 @@ fn opentelemetry_in_javascript_with_protocol_buffers() {
     opentelemetry_in_javascript("proto");
 }
 
-#[test]
-fn opentelemetry_in_python_with_protocol_buffers() {
+fn opentelemetry_in_python(kind: &str) {
     let server = Server::start();
-    python("otel.py", &[&server.url, &server.app]);
+    python("otel.py", &[kind, &server.url, &server.app]);
     assert_eq!(server.counts(DAY), [1]);
     let properties = r#"{"platform":"Linux","app_version":"4.10.0","attributes":{"plan":"pro"}}"#;
     let expected = (
@@ -143,6 +68,16 @@ fn opentelemetry_in_python_with_protocol_buffers() {
         properties.to_owned(),
     );
     assert_eq!(stored(&server.data), [expected]);
+}
+
+#[test]
+fn opentelemetry_in_python_with_json() {
+    opentelemetry_in_python("json");
+}
+
+#[test]
+fn opentelemetry_in_python_with_protocol_buffers() {
+    opentelemetry_in_python("proto");
 }
 
 /// One session with an end, and then three that were counted by the SDK; all of now.

@@ -1,6 +1,8 @@
 //! The real binary, started on free ports, and a client for it.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod packages;
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,14 +13,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How a server is started, but for its store.
-const SERVE: [&str; 6] = [
-    "serve",
-    "--json",
-    "--listen",
-    "127.0.0.1:0",
-    "--ops-listen",
-    "127.0.0.1:0",
-];
+const SERVE: [&str; 4] = ["serve", "--json", "--ops-listen", "127.0.0.1:0"];
+/// A free port.
+const ANYWHERE: &str = "--listen=127.0.0.1:0";
 
 /// A server over a store; killed when dropped.
 pub struct Server {
@@ -89,7 +86,22 @@ impl Server {
     /// Over a store that may have been there before; then `key`, `app` and `workspace` are empty.
     pub fn start_on(data: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary());
-        command.args(SERVE).arg("--data").arg(data).args(arguments);
+        command
+            .args(SERVE)
+            .arg(ANYWHERE)
+            .arg("--data")
+            .arg(data)
+            .args(arguments);
+        Self::launch(command, data)
+    }
+
+    /// On the address of one that was killed.
+    pub fn start_at(address: &str, data: &Path) -> Self {
+        let mut command = Command::new(binary());
+        command
+            .args(SERVE)
+            .args(["--listen", address, "--data"])
+            .arg(data);
         Self::launch(command, data)
     }
 
@@ -99,6 +111,7 @@ impl Server {
         command
             .args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), binary()])
             .args(SERVE)
+            .arg(ANYWHERE)
             .arg("--data")
             .arg(data);
         Self::launch(command, data)
@@ -308,15 +321,16 @@ pub fn command(data: &Path, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
 }
 
-/// Waits for a condition, for at most ten seconds.
+/// Waits for a condition, for at most a minute. Looks a hundred times a second: whoever brings it about needs the
+/// processor too.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !condition() {
         assert!(
             std::time::Instant::now() < deadline,
-            "{what} did not happen within ten seconds"
+            "{what} did not happen within a minute"
         );
-        std::thread::yield_now();
+        std::thread::park_timeout(std::time::Duration::from_millis(10));
     }
 }
 

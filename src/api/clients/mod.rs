@@ -1,8 +1,9 @@
 //! Endpoints for clients that exist already and carry no secret, only the public id of an app: write-only, limited per
 //! address, open to web pages of any origin, and answering in the words of their own protocols.
 //!
-//! [`opened`] is what they share; each protocol has a file of its own and says in [`Speak`] what its errors look like.
+//! [`opened`] is what they share; each protocol has a file of its own and may say in [`Speak`] what its errors look like.
 
+mod browser;
 mod otlp;
 mod sentry;
 
@@ -19,7 +20,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse as _;
-use axum::routing::post;
+use axum::routing::{get, post};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -59,20 +60,28 @@ pub(super) fn routes(state: &ApiState) -> (Router<ApiState>, OpenApi) {
         .routes(routes!(sentry::envelope))
         .split_for_parts();
     document.merge(described);
+    let (browser, described) = OpenApiRouter::new()
+        .routes(routes!(browser::collect))
+        .split_for_parts();
+    document.merge(described);
+    let script = Router::new().route("/session.js", get(browser::script));
     // Some SDKs leave the last slash out.
     let sentry = sentry.route("/api/{project}/envelope", post(sentry::envelope));
-    let router = opened(otlp, state, otlp::speak).merge(opened(sentry, state, sentry::speak));
+    let router = opened(otlp, state, Some(otlp::speak))
+        .merge(opened(sentry, state, Some(sentry::speak)))
+        .merge(opened(browser, state, None))
+        .merge(super::surrounded(script, state));
     (router, document)
 }
 
 /// Surrounds the routes of one protocol, all of them `POST`, with the limit per address and CORS, whatever becomes of
-/// a request inside.
-fn opened(router: Router<ApiState>, state: &ApiState, speak: Speak) -> Router<ApiState> {
+/// a request inside. Without `speak`, errors are said as everywhere else.
+fn opened(router: Router<ApiState>, state: &ApiState, speak: Option<Speak>) -> Router<ApiState> {
     super::surrounded(router, state).layer(from_fn_with_state((state.clone(), speak), open))
 }
 
 async fn open(
-    State((state, speak)): State<(ApiState, Speak)>,
+    State((state, speak)): State<(ApiState, Option<Speak>)>,
     request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
@@ -85,7 +94,10 @@ async fn open(
             Some(refusal) => refusal.into_response(),
             None => next.run(request).await,
         };
-        spoken(answer, &headers, speak)
+        match speak {
+            Some(speak) => spoken(answer, &headers, speak),
+            None => answer,
+        }
     };
     if let Some(route) = route {
         response.extensions_mut().insert(route);

@@ -1,19 +1,21 @@
-"""Usage: otel.py URL APP-ID. Starts a session and ends it, in two exports."""
+"""Usage: otel.py json|proto URL APP-ID. Starts a session and ends it, in two exports."""
 
+import importlib
 import sys
 
 from opentelemetry._logs import LogRecord
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 
-url, app = sys.argv[1:]
+kind, url, app = sys.argv[1:]
+http = f"opentelemetry.exporter.otlp.{kind}.http"
+OTLPLogExporter = importlib.import_module(f"{http}._log_exporter").OTLPLogExporter
+Compression = importlib.import_module(f"{http}._log_exporter").Compression
 NOON = 1704110400 * 10**9
 resource = Resource.create({"service.version": "4.10.0", "os.name": "Linux", "sessionmeter.app.id": app})
 provider = LoggerProvider(resource=resource)
-exporter = OTLPLogExporter(endpoint=f"{url}/v1/logs", compression=Compression.Gzip)
+exporter = OTLPLogExporter(endpoint=f"{url}/v1/logs", compression=Compression("gzip"))
 provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
 logger = provider.get_logger("test")
 
