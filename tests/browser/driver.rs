@@ -19,7 +19,8 @@ const BROWSERS: [&str; 4] = [
 /// A browser with a profile of its own; closed when dropped.
 pub struct Browser {
     child: Child,
-    commands: ChildStdin,
+    /// None once there are no more.
+    commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
@@ -35,7 +36,7 @@ impl Browser {
             .spawn()
             .expect("node runs");
         Self {
-            commands: child.stdin.take().unwrap(),
+            commands: child.stdin.take(),
             answers: BufReader::new(child.stdout.take().unwrap()),
             child,
         }
@@ -43,7 +44,7 @@ impl Browser {
 
     fn send(&mut self, command: &str, mut parameters: Value) -> Value {
         parameters["command"] = command.into();
-        writeln!(self.commands, "{parameters}").unwrap();
+        writeln!(self.commands.as_ref().unwrap(), "{parameters}").unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
         let answer: Value =
@@ -104,13 +105,14 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if std::thread::panicking() && writeln!(self.commands, "{}", json!({ "command": "happened" })).is_ok()
-        {
+        let mut commands = self.commands.take().unwrap();
+        if std::thread::panicking() && writeln!(commands, "{}", json!({ "command": "happened" })).is_ok() {
             let mut line = String::new();
             let _ = self.answers.read_line(&mut line);
             eprintln!("what the browser asked for: {line}");
         }
-        let _ = self.child.kill();
+        // At the end of its input the driver closes the browser, which leaves nothing behind then.
+        drop(commands);
         let _ = self.child.wait();
     }
 }
