@@ -3,10 +3,16 @@
 //! A thread reads and parses ([`reader`]) while the store commits: batches meet in a short channel, and a few of them
 //! are with the recorder at any time, so that neither side waits for the other.
 
+mod csv;
+mod currents;
+mod inputs;
 mod lines;
+mod ndjson;
 mod reader;
+mod records;
 mod rejects;
 mod report;
+mod sink;
 mod source;
 
 use std::path::PathBuf;
@@ -14,21 +20,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::ProgressBar;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use self::inputs::{Format, Inputs};
 use self::reader::Reader;
 use self::rejects::Rejects;
-use self::report::{Refusals, Report};
-use self::source::Input;
+use self::report::{Findings, Report};
+use self::sink::{Batch, Ended, Sink};
 use super::globals::Globals;
 use super::lookup;
 use super::output::thousands;
+use crate::collect::table::Rename;
 use crate::metrics::Metrics;
-use crate::model::Session;
 use crate::record::{RecordError, Recorder, Tally};
 use crate::store::Store;
 use crate::store::sqlite::Role;
@@ -40,9 +47,10 @@ const WAITING: usize = 2;
 
 /// Record files of sessions
 ///
-/// Each line is a session as POST /sessions/track takes it. Files may be compressed with gzip or zstd, which is
-/// recognised by their content. Blank lines are passed over; a line over 1 MiB is refused. Sessions that were
-/// recorded before are not counted again, so a file may be imported twice, or again after an interruption.
+/// Each line, row or record is a session with the fields that POST /sessions/track takes. The format is told by the
+/// files' names, else it is NDJSON. Files may be compressed with gzip or zstd, which is recognised by their content.
+/// Of directories, all files in a known format are taken, by name. Sessions that were recorded before are not counted
+/// again, so a file may be imported twice, or again after an interruption.
 ///
 /// Refused lines are counted by reason, and the first ten are shown with their places. Exits with 0 if anything was
 /// accepted or nothing was refused, with 1 if every line was refused, a file could not be read to its end, or the
@@ -51,17 +59,22 @@ const WAITING: usize = 2;
 #[command(after_help = "\
 Examples:
   sessionmeter import sessions.ndjson.gz --workspace acme --rejects refused.ndjson
+  sessionmeter import s3-copy/dataexport.prod-01.S3.integration.1234/ --format currents
+  sessionmeter import exports/ 'more/2018-*.csv' --map started_at=ts --map attributes.plan=Plan
   zcat 2018-*.gz | sessionmeter import - --app 'Shop (iOS)'")]
 pub(super) struct ImportArgs {
-    /// Files; - is standard input, which is read to its end
+    /// Files, directories or patterns such as 'data/**/*.csv'; - is standard input, which is read to its end
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Name or id of the workspace; may be left out where there is only one
     #[arg(long, short, value_name = "W")]
     workspace: Option<String>,
-    /// What the files are
-    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
-    format: Format,
+    /// What all files are [default: by their names]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// The column of a table that is a field, where it has another name; may be repeated
+    #[arg(long = "map", value_name = "FIELD=COLUMN")]
+    renames: Vec<Rename>,
     /// Name or id of the app of lines that name none
     #[arg(long, short, value_name = "A")]
     app: Option<String>,
@@ -70,16 +83,12 @@ pub(super) struct ImportArgs {
     rejects: Option<PathBuf>,
 }
 
-/// Formats of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A session a line, in JSON
-    Ndjson,
-}
-
 /// Runs the command.
 pub(super) async fn run(args: ImportArgs, globals: &Globals) -> anyhow::Result<()> {
-    let inputs = source::inputs(&args.files)?;
+    let inputs = inputs::find(&args.files, args.format)?;
+    if !args.renames.is_empty() && !inputs.files.iter().any(|input| input.format.is_a_table()) {
+        bail!("--map is for files with columns, and there is none");
+    }
     let rejects = Rejects::new(args.rejects.clone())?;
     let store: Arc<dyn Store> = Arc::new(globals.open(Role::Existing)?);
     let result = import(&store, &args, inputs, rejects, globals.json).await;
@@ -90,11 +99,10 @@ pub(super) async fn run(args: ImportArgs, globals: &Globals) -> anyhow::Result<(
 async fn import(
     store: &Arc<dyn Store>,
     args: &ImportArgs,
-    inputs: Vec<Input>,
+    inputs: Inputs,
     rejects: Rejects,
     json: bool,
 ) -> anyhow::Result<()> {
-    let Format::Ndjson = args.format;
     let workspace = lookup::workspace(&store.catalog(), args.workspace.as_deref())?;
     let default_app = args
         .app
@@ -102,22 +110,33 @@ async fn import(
         .map(|name| lookup::app(&workspace, name))
         .transpose()?
         .map(|app| app.id);
-    let refusals = Arc::new(Mutex::new(Refusals::default()));
-    let progress = source::progress(&inputs);
-    let reader = Reader::new(
+    let findings = Arc::new(Mutex::new(Findings::default()));
+    for path in &inputs.passed_over {
+        let name = path.display().to_string();
+        findings.lock().passed_over(&name, "its name tells no format");
+    }
+    let progress = source::progress(&inputs.files);
+    let (sender, batches) = mpsc::channel(WAITING);
+    let sink = Sink::new(
         workspace,
         default_app,
         rejects,
-        refusals.clone(),
+        findings.clone(),
         progress.clone(),
+        sender,
     );
+    let reader = Reader {
+        sink,
+        inputs: inputs.files,
+        renames: args.renames.clone(),
+    };
     let started = Instant::now();
-    let (tally, result) = read_and_record(store, reader, inputs, &progress).await;
+    let (done, result) = read_and_record(store, reader, batches, &progress).await;
     progress.finish_and_clear();
-    let refusals = std::mem::take(&mut *refusals.lock());
     let report = Report {
-        tally,
-        refusals,
+        tally: done.tally,
+        ended: done.ended,
+        findings: std::mem::take(&mut *findings.lock()),
         elapsed: started.elapsed(),
     };
     report.print(json)?;
@@ -133,20 +152,20 @@ async fn import(
 async fn read_and_record(
     store: &Arc<dyn Store>,
     reader: Reader,
-    inputs: Vec<Input>,
+    batches: mpsc::Receiver<Batch>,
     progress: &ProgressBar,
-) -> (Tally, anyhow::Result<()>) {
+) -> (Done, anyhow::Result<()>) {
     let recorder = Recorder::start(store.clone(), Arc::new(Metrics::new()));
-    let (sender, batches) = mpsc::channel(WAITING);
     let mut recording = Recording {
+        store: store.clone(),
         recorder: recorder.clone(),
         running: JoinSet::new(),
-        tally: Tally::default(),
+        done: Done::default(),
         progress,
     };
     let result = match std::thread::Builder::new()
         .name("import-reader".into())
-        .spawn(move || reader.read(&inputs, &sender))
+        .spawn(move || reader.read())
     {
         Ok(thread) => match recording.take_all(batches).await {
             Ok(()) => thread
@@ -159,29 +178,38 @@ async fn read_and_record(
     };
     let finished = recording.finish().await;
     recorder.close().await;
-    (recording.tally, result.and(finished))
+    (recording.done, result.and(finished))
+}
+
+/// What became of what was read.
+#[derive(Default)]
+struct Done {
+    tally: Tally,
+    ended: u64,
 }
 
 /// The recording side.
 struct Recording<'a> {
+    store: Arc<dyn Store>,
     recorder: Recorder,
     running: JoinSet<Result<Tally, RecordError>>,
-    tally: Tally,
+    done: Done,
     progress: &'a ProgressBar,
 }
 
 impl Recording<'_> {
     /// Records batches until there are no more.
-    async fn take_all(&mut self, mut batches: mpsc::Receiver<Vec<Session>>) -> anyhow::Result<()> {
+    async fn take_all(&mut self, mut batches: mpsc::Receiver<Batch>) -> anyhow::Result<()> {
         let interrupt = tokio::signal::ctrl_c();
         tokio::pin!(interrupt);
         loop {
             tokio::select! {
                 batch = batches.recv(), if self.running.len() < IN_FLIGHT => match batch {
-                    Some(sessions) => {
+                    Some(Batch::Sessions(sessions)) => {
                         let recorder = self.recorder.clone();
                         self.running.spawn(async move { recorder.record(sessions).await });
                     }
+                    Some(Batch::Ends(ends)) => self.end(ends).await?,
                     None => return Ok(()),
                 },
                 Some(done) = self.running.join_next() => self.count(done??),
@@ -190,6 +218,21 @@ impl Recording<'_> {
                 ),
             }
         }
+    }
+
+    /// Adds ends once every session that was read before is recorded.
+    async fn end(&mut self, ends: Vec<Ended>) -> anyhow::Result<()> {
+        self.finish().await?;
+        let (ends, alone): (Vec<_>, Vec<_>) = ends.into_iter().map(|ended| (ended.end, ended.alone)).unzip();
+        let found = self.store.end_sessions(ends).await?;
+        self.done.ended += found.iter().filter(|found| **found).count() as u64;
+        let unknown = alone.into_iter().zip(found).filter(|(_, found)| !found);
+        let sessions: Vec<_> = unknown.map(|(session, _)| session).collect();
+        if !sessions.is_empty() {
+            let tally = self.recorder.record(sessions).await?;
+            self.count(tally);
+        }
+        Ok(())
     }
 
     /// Waits for what the recorder has taken.
@@ -205,9 +248,9 @@ impl Recording<'_> {
     }
 
     fn count(&mut self, tally: Tally) {
-        self.tally.new += tally.new;
-        self.tally.duplicates += tally.duplicates;
+        self.done.tally.new += tally.new;
+        self.done.tally.duplicates += tally.duplicates;
         self.progress
-            .set_message(format!("{} recorded", thousands(self.tally.new)));
+            .set_message(format!("{} recorded", thousands(self.done.tally.new)));
     }
 }

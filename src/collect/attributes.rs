@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::ItemError;
-use super::json::wrong;
 use super::scalar::{Name, Scalar};
+use super::wire::wrong;
 use crate::model::{AttributeValue, MAX_ATTRIBUTES};
 
 /// The value of `attributes`: entries, or what stands there instead.
@@ -34,6 +34,21 @@ impl<'a> Members<'a> {
             }
         }
         Ok(Self { kept, count })
+    }
+}
+
+impl Attributes<'_> {
+    /// The same, borrowing nothing.
+    pub(super) fn into_owned(self) -> Attributes<'static> {
+        let owned =
+            |(name, value): (Cow<'_, str>, Scalar<'_>)| (Cow::Owned(name.into_owned()), value.into_owned());
+        match self {
+            Self::Entries(Members { kept, count }) => Attributes::Entries(Members {
+                kept: kept.into_iter().map(owned).collect(),
+                count,
+            }),
+            Self::Other(value) => Attributes::Other(value.into_owned()),
+        }
     }
 }
 

@@ -2,12 +2,16 @@
 //! `users`, which reads what is known about people.
 
 mod attributes;
+pub mod avro;
+pub mod currents;
 pub mod json;
 pub mod otlp;
 pub mod protobuf;
 mod scalar;
 pub mod sentry;
+pub mod table;
 pub mod users;
+mod wire;
 
 use std::fmt;
 

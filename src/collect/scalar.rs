@@ -16,6 +16,20 @@ pub(super) enum Scalar<'a> {
     Object,
 }
 
+impl Scalar<'_> {
+    /// The same, borrowing nothing.
+    pub(super) fn into_owned(self) -> Scalar<'static> {
+        match self {
+            Self::Null => Scalar::Null,
+            Self::Bool(flag) => Scalar::Bool(flag),
+            Self::Number(number) => Scalar::Number(number),
+            Self::Text(text) => Scalar::Text(Cow::Owned(text.into_owned())),
+            Self::Array => Scalar::Array,
+            Self::Object => Scalar::Object,
+        }
+    }
+}
+
 impl fmt::Display for Scalar<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

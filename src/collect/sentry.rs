@@ -13,8 +13,9 @@ use serde::Deserialize;
 
 use self::envelope::Envelope;
 use super::ItemError;
-use super::json::{MAX_SESSIONS, cut, required, wrong};
+use super::json::{MAX_SESSIONS, cut};
 use super::scalar::Scalar;
+use super::wire::{required, wrong};
 use crate::model::{AppId, AttributeValue, MAX_VALUE_BYTES, Millis, Properties, PropertyFields, Session};
 use crate::series::iso8601::{self, Written};
 use crate::store::Catalog;

@@ -8,8 +8,9 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::ItemError;
 use super::attributes::{Members, attribute};
-use super::json::{BodyError, Items, cut, required, wrong};
+use super::json::{BodyError, Items, cut};
 use super::scalar::{Name, Scalar};
+use super::wire::{required, wrong};
 use crate::model::UserUpdate;
 
 /// Attributes that one item may change, removals included.

@@ -4,12 +4,24 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+
+use super::sink::Halt;
+
+/// What a file for refused lines has in it, so that it can be imported itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A session a line.
+    Lines,
+    /// CSV with this header.
+    Csv(Vec<u8>),
+}
 
 /// Refused lines, unchanged. The file is created with the first of them and never replaces another.
 pub(super) struct Rejects {
     path: Option<PathBuf>,
     file: Option<BufWriter<File>>,
+    kind: Option<Kind>,
 }
 
 impl Rejects {
@@ -24,16 +36,44 @@ impl Rejects {
                 path.display()
             );
         }
-        Ok(Self { path, file: None })
+        Ok(Self {
+            path,
+            file: None,
+            kind: None,
+        })
+    }
+
+    /// From now on, lines of this kind are added.
+    ///
+    /// # Errors
+    /// When they would not fit to what may be there already: an import could not read the file.
+    pub(super) fn begin(&mut self, kind: &Kind, input: &str) -> Result<(), Halt> {
+        match &self.kind {
+            Some(before) if before != kind && self.path.is_some() => Err(Halt::Broken(anyhow!(
+                "can't import {input} together with the files before it: refused lines of different formats or columns can't stand in one file; import it on its own, or without --rejects"
+            ))),
+            _ => {
+                self.kind = Some(kind.clone());
+                Ok(())
+            }
+        }
     }
 
     /// Adds bytes of a line.
     pub(super) fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
+        let kind = &self.kind;
         let add = |file: &mut Option<BufWriter<File>>| -> io::Result<()> {
             let open = match file.take() {
                 Some(open) => open,
-                None => BufWriter::new(File::create_new(path)?),
+                None => {
+                    let mut new = BufWriter::new(File::create_new(path)?);
+                    if let Some(Kind::Csv(header)) = kind {
+                        new.write_all(header)?;
+                        new.write_all(b"\n")?;
+                    }
+                    new
+                }
             };
             file.insert(open).write_all(bytes)
         };

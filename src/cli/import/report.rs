@@ -1,11 +1,12 @@
 //! What an import did: counts, and why lines were refused.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cli::output::{print_json, print_line, thousands};
+use crate::cli::output::{print_json, print_line, quoted_list, thousands};
 use crate::record::Tally;
 
 /// Refused lines that are shown with their places.
@@ -13,6 +14,68 @@ const SHOWN: usize = 10;
 /// Kinds of reasons that are told apart, and those that are printed.
 const MAX_KINDS: usize = 1_000;
 const PRINTED_KINDS: usize = 10;
+
+/// Where something stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// A line of a file, from 1.
+    Line(&'a str, u64),
+    /// A record of a file, from 1.
+    Record(&'a str, u64),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(file, line) => write!(f, "{file}:{line}"),
+            Self::Record(file, record) => write!(f, "{file}: record {record}"),
+        }
+    }
+}
+
+/// What was not recorded.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) refusals: Refusals,
+    ignored_columns: Vec<String>,
+    passed_over: Vec<String>,
+}
+
+impl Findings {
+    /// Notes a refused line.
+    pub(super) fn refused(&mut self, place: Place<'_>, reason: &str) {
+        self.refusals.add(place, reason);
+    }
+
+    /// Notes columns that are no field, each once.
+    pub(super) fn ignored(&mut self, columns: &[String]) {
+        for column in columns {
+            if self.ignored_columns.len() < MAX_KINDS && !self.ignored_columns.contains(column) {
+                self.ignored_columns.push(column.clone());
+            }
+        }
+    }
+
+    /// Notes a file that was not read.
+    pub(super) fn passed_over(&mut self, file: &str, why: &str) {
+        self.passed_over.push(format!("{file}: {why}"));
+    }
+
+    /// In words, a line each.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if !self.ignored_columns.is_empty() {
+            let names = self.ignored_columns.iter().map(String::as_str);
+            notes.push(format!("ignored columns: {}", quoted_list(names)));
+        }
+        let passed_over = self.passed_over.iter();
+        notes.extend(passed_over.take(SHOWN).map(|file| format!("passed over {file}")));
+        if let Some(more) = self.passed_over.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            notes.push(format!("and {more} more files were passed over"));
+        }
+        notes
+    }
+}
 
 /// Refused lines.
 #[derive(Debug, Default)]
@@ -25,10 +88,10 @@ pub(super) struct Refusals {
 
 impl Refusals {
     /// Notes one.
-    pub(super) fn add(&mut self, file: &str, line: u64, reason: &str) {
+    fn add(&mut self, place: Place<'_>, reason: &str) {
         self.count += 1;
         if self.first.len() < SHOWN {
-            self.first.push(format!("{file}:{line}: {reason}"));
+            self.first.push(format!("{place}: {reason}"));
         }
         let kind = kind(reason);
         if let Some(count) = self.kinds.get_mut(kind) {
@@ -69,18 +132,30 @@ fn kind(reason: &str) -> &str {
 
 /// What is printed with `--json`.
 #[derive(Serialize)]
-struct ReportJson {
+struct ReportJson<'a> {
     recorded: u64,
     duplicates: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    ended: u64,
     refused: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    ignored_columns: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    passed_over: &'a [String],
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The outcome.
 pub(super) struct Report {
     /// Of what was recorded.
     pub(super) tally: Tally,
+    /// Sessions that an end extended.
+    pub(super) ended: u64,
     /// Of what was not.
-    pub(super) refusals: Refusals,
+    pub(super) findings: Findings,
     /// How long it took.
     pub(super) elapsed: Duration,
 }
@@ -88,26 +163,27 @@ pub(super) struct Report {
 impl Report {
     /// Whether there were lines, and none was a session.
     pub(super) fn every_line_was_refused(&self) -> bool {
-        self.refusals.count > 0 && self.tally.new + self.tally.duplicates == 0
+        self.findings.refusals.count > 0 && self.tally.new + self.tally.duplicates + self.ended == 0
     }
 
     /// The summary on standard output; the first refused lines on standard error.
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
-        for line in &self.refusals.first {
-            eprintln_quietly(line);
+        for line in &self.findings.refusals.first {
+            complain(line);
         }
-        let hidden = self
-            .refusals
-            .count
-            .saturating_sub(self.refusals.first.len() as u64);
+        let refusals = &self.findings.refusals;
+        let hidden = refusals.count.saturating_sub(refusals.first.len() as u64);
         if hidden > 0 {
-            eprintln_quietly(&format!("and {} more lines were refused", thousands(hidden)));
+            complain(&format!("and {} more lines were refused", thousands(hidden)));
         }
         match json {
             true => print_json(&ReportJson {
                 recorded: self.tally.new,
                 duplicates: self.tally.duplicates,
-                refused: self.refusals.count,
+                ended: self.ended,
+                refused: refusals.count,
+                ignored_columns: &self.findings.ignored_columns,
+                passed_over: &self.findings.passed_over,
             }),
             false => print_line(&self.summary()),
         }
@@ -117,8 +193,13 @@ impl Report {
         let counts = [
             ("recorded", self.tally.new),
             ("duplicates", self.tally.duplicates),
-            ("refused", self.refusals.count),
+            ("ended", self.ended),
+            ("refused", self.findings.refusals.count),
         ];
+        let counts: Vec<_> = counts
+            .into_iter()
+            .filter(|(name, count)| *name != "ended" || *count > 0)
+            .collect();
         let width = counts
             .iter()
             .map(|(_, count)| thousands(*count).len())
@@ -128,9 +209,10 @@ impl Report {
             .iter()
             .map(|(name, count)| format!("{name:<10}  {:>width$}", thousands(*count)))
             .collect();
-        for (count, kind) in self.refusals.kinds() {
+        for (count, kind) in self.findings.refusals.kinds() {
             lines.push(format!("{:10}  {:>width$}  {kind}", "", thousands(count)));
         }
+        lines.extend(self.findings.notes());
         let all: u64 = counts.iter().map(|(_, count)| count).sum();
         let seconds = self.elapsed.as_secs_f64();
         lines.push(match seconds >= 0.1 {
@@ -145,7 +227,7 @@ impl Report {
 }
 
 /// A line on standard error, where somebody still reads it.
-fn eprintln_quietly(line: &str) {
+pub(super) fn complain(line: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -157,21 +239,27 @@ mod tests {
     #[test]
     fn reasons_are_counted_by_kind_the_most_frequent_first() {
         let mut refusals = Refusals::default();
-        refusals.add("a", 1, "'app_id' is required");
+        refusals.add(Place::Line("a", 1), "'app_id' is required");
         for line in 2..=13 {
             refusals.add(
-                "a",
-                line,
+                Place::Line("a", line),
                 &format!("'session_id' must have 1 to 128 bytes, received {}", line + 200),
             );
         }
-        refusals.add("a", 14, "not a session: expected value at line 1 column 1");
+        refusals.add(
+            Place::Line("a", 14),
+            "not a session: expected value at line 1 column 1",
+        );
         let report = Report {
             tally: Tally {
                 new: 1_000,
                 duplicates: 0,
             },
-            refusals,
+            ended: 0,
+            findings: Findings {
+                refusals,
+                ..Findings::default()
+            },
             elapsed: Duration::from_secs(1),
         };
         let summary = report.summary();
@@ -185,8 +273,8 @@ mod tests {
             "in 1.0 s, 1,014 lines a second",
         ];
         assert_eq!(summary.lines().collect::<Vec<_>>(), expected);
-        assert_eq!(report.refusals.first.len(), SHOWN);
-        assert_eq!(report.refusals.first[0], "a:1: 'app_id' is required");
+        assert_eq!(report.findings.refusals.first.len(), SHOWN);
+        assert_eq!(report.findings.refusals.first[0], "a:1: 'app_id' is required");
         assert!(!report.every_line_was_refused());
     }
 
@@ -194,7 +282,7 @@ mod tests {
     fn what_is_too_various_is_counted_together() {
         let mut refusals = Refusals::default();
         for line in 0..2_000 {
-            refusals.add("a", line, &format!("reason {line}"));
+            refusals.add(Place::Line("a", line), &format!("reason {line}"));
         }
         assert_eq!(refusals.kinds().last(), Some(&(1_990, "other reasons")));
     }

@@ -1,68 +1,34 @@
-//! Where lines come from: files or standard input, compressed or not.
+//! Where bytes come from: files or standard input, compressed or not.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tempfile::NamedTempFile;
+
+use super::inputs::Input;
 
 /// How much is asked of the operating system at a time.
 const READ: usize = 128 * 1024;
-const STDIN: &str = "-";
 
-/// One file, or standard input.
-#[derive(Debug)]
-pub(super) struct Input {
-    path: PathBuf,
-    /// Bytes on disk; `None` for what is no regular file.
-    size: Option<u64>,
+/// Opens an input; what is compressed is recognised by its first bytes.
+pub(super) fn open(input: &Input, progress: &ProgressBar) -> io::Result<Box<dyn Read>> {
+    let raw: Box<dyn Read> = match &input.spooled {
+        Some(copy) => Box::new(copy.reopen()?),
+        None if input.is_stdin() => Box::new(io::stdin()),
+        None => Box::new(File::open(&input.path)?),
+    };
+    decompressed(progress.wrap_read(raw))
 }
 
-/// The inputs that were named.
-///
-/// # Errors
-/// When one can't be read: found out before anything is recorded.
-pub(super) fn inputs(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
-    if paths.iter().filter(|path| *path == Path::new(STDIN)).count() > 1 {
-        bail!("standard input (-) can be read only once");
+/// Copies standard input into a temporary file, for formats that are read more than once.
+pub(super) fn spool(input: &mut Input) -> io::Result<()> {
+    if input.is_stdin() && input.spooled.is_none() {
+        let mut copy = NamedTempFile::new()?;
+        io::copy(&mut io::stdin(), &mut copy)?;
+        input.spooled = Some(copy);
     }
-    paths.iter().map(|path| Input::new(path)).collect()
-}
-
-impl Input {
-    fn new(path: &Path) -> anyhow::Result<Self> {
-        let mut size = None;
-        if path != Path::new(STDIN) {
-            let metadata =
-                std::fs::metadata(path).with_context(|| format!("can't read {}", path.display()))?;
-            if metadata.is_dir() {
-                bail!("can't read {}: it is a directory", path.display());
-            }
-            size = metadata.is_file().then_some(metadata.len());
-        }
-        Ok(Self {
-            path: path.to_owned(),
-            size,
-        })
-    }
-
-    /// As messages call it.
-    pub(super) fn name(&self) -> String {
-        match self.path == Path::new(STDIN) {
-            true => "standard input".to_owned(),
-            false => self.path.display().to_string(),
-        }
-    }
-
-    /// Opens it; what is compressed is recognised by its first bytes.
-    pub(super) fn open(&self, progress: &ProgressBar) -> io::Result<Box<dyn Read>> {
-        let raw: Box<dyn Read> = match self.path == Path::new(STDIN) {
-            true => Box::new(io::stdin()),
-            false => Box::new(File::open(&self.path)?),
-        };
-        decompressed(progress.wrap_read(raw))
-    }
+    Ok(())
 }
 
 /// A bar over the bytes of all inputs, or a running count where their size is not known. Shown only on a terminal.

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::{Context, Delivery, Ending, OtlpError};
 use crate::collect::ItemError;
-use crate::collect::json::{MAX_SESSIONS, required};
+use crate::collect::json::MAX_SESSIONS;
+use crate::collect::wire::required;
 use crate::model::{
     AppId, AttributeValue, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES, Millis, NewSession, Properties,
     PropertyFields, Session, SessionEnd,

@@ -5,8 +5,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Attrs, Delivery, SentryError, payload, refused, started};
 use crate::collect::ItemError;
-use crate::collect::json::{Items, MAX_SESSIONS, wrong};
+use crate::collect::json::{Items, MAX_SESSIONS};
 use crate::collect::scalar::Scalar;
+use crate::collect::wire::wrong;
 use crate::model::{AppId, Millis, NewSession, Properties, Session};
 
 /// Where an item came from.

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::{Attrs, instant, millis, payload, refused, started};
 use crate::collect::ItemError;
-use crate::collect::json::{required, wrong};
 use crate::collect::scalar::Scalar;
+use crate::collect::wire::{required, wrong};
 use crate::model::{AppId, End, MAX_DURATION_MILLIS, Millis, NewSession, Session};
 
 const MAX_IDENTITY_BYTES: usize = 256;

@@ -1,0 +1,98 @@
+//! Files of other programs become the sessions that they hold, and what is exported becomes the same sessions again.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails says so by panicking"
+)]
+
+#[path = "import_formats/csv.rs"]
+mod csv;
+#[path = "import_formats/currents.rs"]
+mod currents;
+#[path = "import_formats/python.rs"]
+mod python;
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const APP: &str = "00dc3cf6-1763-5d5b-8264-db458aa346c3";
+
+/// A store with the workspace `acme` and the app `Shop`, and room for files.
+struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self {
+            directory: TempDir::new().unwrap(),
+        };
+        place.make_store("store");
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn make_store(&self, name: &str) {
+        let store = self.path(name);
+        support::command(&store, &["workspace", "create", "acme"]);
+        support::command(
+            &store,
+            &["app", "create", "Shop", "--workspace", "acme", "--id", APP],
+        );
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Imports into the store; the report with `recorded`, `duplicates` and so on.
+    fn import(&self, arguments: &[&str]) -> Value {
+        support::command(&self.path("store"), &[&["import"], arguments].concat())
+    }
+
+    /// The same where it does not succeed; the report and what was said.
+    fn import_badly(&self, arguments: &[&str]) -> (Value, String) {
+        let output = support::run(&self.path("store"), &[&["import", "--json"], arguments].concat());
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        (
+            serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
+            errors,
+        )
+    }
+}
+
+/// What an import's report counts: recorded, duplicates, refused.
+fn counts(report: &Value) -> [u64; 3] {
+    ["recorded", "duplicates", "refused"].map(|name| report[name].as_u64().unwrap())
+}
+
+/// The rows of a query on the store's file, each as JSON.
+fn stored(store: &Path) -> Vec<Value> {
+    let connection = rusqlite::Connection::open(store.join("sessions.sqlite")).unwrap();
+    let mut statement = connection
+        .prepare(
+            "SELECT json_object('id', CASE typeof(session_id) WHEN 'text' THEN session_id ELSE hex(session_id) END,
+                 'start', day * 86400000 + start, 'duration', duration, 'user', u.value, 'device', d.value,
+                 'properties', json(content))
+             FROM sessions JOIN properties p ON p.ordinal = sessions.properties
+             LEFT JOIN identities u ON u.ordinal = user LEFT JOIN identities d ON d.ordinal = device
+             ORDER BY day, start, session_id",
+        )
+        .unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    rows.map(|row| serde_json::from_str(&row.unwrap()).unwrap())
+        .collect()
+}
