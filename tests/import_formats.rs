@@ -12,6 +12,8 @@
 mod csv;
 #[path = "import_formats/currents.rs"]
 mod currents;
+#[path = "import_formats/export.rs"]
+mod export;
 #[path = "import_formats/python.rs"]
 mod python;
 mod support;

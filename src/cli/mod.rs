@@ -8,6 +8,7 @@ mod app;
 mod backup;
 mod config;
 mod demo;
+mod export;
 mod globals;
 mod import;
 mod key;
@@ -70,6 +71,7 @@ enum Command {
     Segment(segment::SegmentCommand),
     Series(series::SeriesArgs),
     Import(import::ImportArgs),
+    Export(export::ExportArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
     Verify(verify::VerifyArgs),
@@ -109,6 +111,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Segment(command) => segment::run(command, &globals).await,
         Command::Series(args) => series::run(args, &globals).await,
         Command::Import(args) => import::run(args, &globals).await,
+        Command::Export(args) => export::run(args, &globals).await,
         Command::Backup(args) => backup::run(args, &globals).await,
         Command::Restore(args) => restore::run(args, &globals).await,
         Command::Verify(args) => verify::run(args, &globals).await,

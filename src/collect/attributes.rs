@@ -9,7 +9,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use super::ItemError;
 use super::scalar::{Name, Scalar};
 use super::wire::wrong;
-use crate::model::{AttributeValue, MAX_ATTRIBUTES};
+use crate::model::{AttributeValue, MAX_RECORDED_ATTRIBUTES};
 
 /// The value of `attributes`: entries, or what stands there instead.
 pub(super) enum Attributes<'a> {
@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for AttributesVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
-        Members::read(members, MAX_ATTRIBUTES).map(Attributes::Entries)
+        Members::read(members, MAX_RECORDED_ATTRIBUTES).map(Attributes::Entries)
     }
 }
 
@@ -107,15 +107,15 @@ impl<'de> Visitor<'de> for AttributesVisitor {
 pub(super) type Entry<'a> = (Cow<'a, str>, AttributeValue<'a>);
 
 /// As properties take them; `null` is as good as absent.
-pub(super) fn attributes(value: Option<Attributes<'_>>) -> Result<Vec<Entry<'_>>, ItemError> {
+pub(super) fn attributes(value: Option<Attributes<'_>>, limit: usize) -> Result<Vec<Entry<'_>>, ItemError> {
     let (kept, count) = match value {
         None | Some(Attributes::Other(Scalar::Null)) => return Ok(Vec::new()),
         Some(Attributes::Other(other)) => return Err(wrong("attributes", &other, "an object")),
         Some(Attributes::Entries(Members { kept, count })) => (kept, count),
     };
-    if count > MAX_ATTRIBUTES {
+    if count > limit {
         return Err(ItemError(format!(
-            "'attributes' must have at most {MAX_ATTRIBUTES} entries, received {count}"
+            "'attributes' must have at most {limit} entries, received {count}"
         )));
     }
     kept.into_iter()

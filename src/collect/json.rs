@@ -92,12 +92,24 @@ pub fn read_lines(body: &[u8], context: &Context<'_>) -> Result<Batch, BodyError
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn session(json: &[u8], context: &Context<'_>) -> Result<Session, ItemError> {
+    wire(json)?.into_session(context)
+}
+
+/// The same for a line of a file, which may have been exported with the attributes of users.
+///
+/// # Errors
+/// As [`session`].
+pub fn exported_session(json: &[u8], context: &Context<'_>) -> Result<Session, ItemError> {
+    wire(json)?.into_exported_session(context)
+}
+
+fn wire(json: &[u8]) -> Result<Wire<'_>, ItemError> {
     let wire: Wire<'_> =
         serde_json::from_slice(json).map_err(|error| ItemError(format!("not a session: {}", cut(&error))))?;
     if let Some(name) = wire.repeated {
         return Err(ItemError(format!("'{name}' is given twice")));
     }
-    wire.into_session(context)
+    Ok(wire)
 }
 
 struct Envelope<'a> {

@@ -212,7 +212,7 @@ impl Columns {
                 kept: entries,
             })),
         };
-        wire.into_session(context)
+        wire.into_exported_session(context)
     }
 }
 

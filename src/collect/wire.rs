@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use super::attributes::{Attributes, attributes};
 use super::scalar::Scalar;
 use super::{Context, ItemError};
-use crate::model::{AppId, End, Millis, NewSession, Properties, PropertyFields, Session};
+use crate::model::{
+    AppId, End, MAX_ATTRIBUTES, MAX_RECORDED_ATTRIBUTES, Millis, NewSession, Properties, PropertyFields,
+    Session,
+};
 use crate::series::iso8601::{self, Written};
 
 /// A session as it came, nothing checked. `null` is as good as absent.
@@ -112,6 +115,15 @@ impl<'a> Wire<'a> {
 impl Wire<'_> {
     /// Checks everything.
     pub(super) fn into_session(self, context: &Context<'_>) -> Result<Session, ItemError> {
+        self.with_limit(context, MAX_ATTRIBUTES)
+    }
+
+    /// The same for sessions that may have been exported, with the attributes of their users.
+    pub(super) fn into_exported_session(self, context: &Context<'_>) -> Result<Session, ItemError> {
+        self.with_limit(context, MAX_RECORDED_ATTRIBUTES)
+    }
+
+    fn with_limit(self, context: &Context<'_>, limit: usize) -> Result<Session, ItemError> {
         let app = app(self.app_id, context)?;
         let session_id = text("session_id", self.session_id)?
             .ok_or_else(|| required("session_id", "a string of 1 to 128 bytes"))?;
@@ -138,7 +150,8 @@ impl Wire<'_> {
             country: country.as_deref(),
             language: language.as_deref(),
         };
-        let properties = Properties::new(&fields, attributes(self.attributes)?).map_err(refused)?;
+        let properties =
+            Properties::with_limit(&fields, attributes(self.attributes, limit)?, limit).map_err(refused)?;
         let new = NewSession {
             app,
             session_id: &session_id,

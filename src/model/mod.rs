@@ -20,14 +20,15 @@ pub use id::{AppId, IdError, KeyId, SegmentId, WorkspaceId};
 pub use key::{ApiKey, KeyHash, KeySecret, NewKey, Permission, PermissionError, Permissions};
 pub use name::{Name, NameError};
 pub use properties::{
-    AttributeValue, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES, Properties, PropertyError,
-    PropertyFields,
+    AttributeValue, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_RECORDED_ATTRIBUTES, MAX_VALUE_BYTES, Properties,
+    PropertyError, PropertyFields,
 };
 pub use segment::{
     DEFAULT_SEGMENT_LIMIT, NewSegment, Segment, SegmentChange, SegmentNotes, SegmentNotesError, Tracking,
 };
 pub use session::{
     End, MAX_DURATION_MILLIS, MAX_SESSION_ID_BYTES, Millis, NewSession, Session, SessionEnd, SessionError,
+    StoredSession,
 };
 pub use user_attributes::{MAX_USER_ATTRIBUTES, UserAttributes, UserUpdate, UserUpdateError};
 pub use workspace::{DEFAULT_RATE_LIMIT, NewWorkspace, RateLimits, Workspace};

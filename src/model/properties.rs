@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 /// Attributes a session may have.
 pub const MAX_ATTRIBUTES: usize = 32;
+/// Attributes that a recorded session may have: its own and those of its user.
+pub const MAX_RECORDED_ATTRIBUTES: usize = MAX_ATTRIBUTES + super::MAX_USER_ATTRIBUTES;
 const MAX_FIELD_BYTES: usize = 64;
 /// Longest name of an attribute.
 pub const MAX_NAME_BYTES: usize = 64;
@@ -32,8 +34,13 @@ pub enum PropertyError {
     #[error("'language' must be a BCP 47 tag such as pt-BR, received '{0}'")]
     Language(String),
     /// Too many.
-    #[error("'attributes' must have at most {MAX_ATTRIBUTES} entries, received {0}")]
-    AttributeCount(usize),
+    #[error("'attributes' must have at most {limit} entries, received {count}")]
+    AttributeCount {
+        /// How many there may be.
+        limit: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// A name is empty or too long.
     #[error("a name in 'attributes' must have 1 to {MAX_NAME_BYTES} bytes, received {0}")]
     AttributeName(usize),
@@ -90,7 +97,19 @@ impl Properties {
     /// The first property that breaks a limit.
     pub fn new<'a>(
         fields: &PropertyFields<'a>,
+        attributes: Vec<(Cow<'a, str>, AttributeValue<'a>)>,
+    ) -> Result<Self, PropertyError> {
+        Self::with_limit(fields, attributes, MAX_ATTRIBUTES)
+    }
+
+    /// The same, with as many attributes as `limit` says.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_limit<'a>(
+        fields: &PropertyFields<'a>,
         mut attributes: Vec<(Cow<'a, str>, AttributeValue<'a>)>,
+        limit: usize,
     ) -> Result<Self, PropertyError> {
         let mut text = String::with_capacity(128);
         text.push('{');
@@ -107,8 +126,9 @@ impl Properties {
             return Err(PropertyError::Language(language.to_owned()));
         }
         write_field(&mut text, "language", fields.language)?;
-        if attributes.len() > MAX_ATTRIBUTES {
-            return Err(PropertyError::AttributeCount(attributes.len()));
+        if attributes.len() > limit {
+            let count = attributes.len();
+            return Err(PropertyError::AttributeCount { limit, count });
         }
         if !attributes.is_empty() {
             attributes.sort_by(|(one, _), (two, _)| one.cmp(two));
@@ -116,6 +136,18 @@ impl Properties {
         }
         text.push('}');
         Ok(Self(text.into_boxed_str()))
+    }
+
+    /// From the canonical text that a store kept, but for what the store itself found out about the session.
+    pub fn from_stored(content: &str) -> Self {
+        // That member always stands last, and nothing else that stands last ends like this.
+        let own = [r#""first_session":true}"#, r#""first_session":false}"#]
+            .iter()
+            .find_map(|found| content.strip_suffix(found));
+        Self(match own {
+            Some(own) => format!("{}}}", own.strip_suffix(',').unwrap_or(own)).into_boxed_str(),
+            None => content.into(),
+        })
     }
 
     /// The canonical text.
@@ -284,6 +316,32 @@ mod tests {
                 .as_str(),
             "{}"
         );
+    }
+
+    #[test]
+    fn what_a_store_found_out_is_no_property() {
+        for (stored, own) in [
+            ("{}", "{}"),
+            (r#"{"first_session":true}"#, "{}"),
+            (
+                r#"{"platform":"ios","first_session":false}"#,
+                r#"{"platform":"ios"}"#,
+            ),
+            (
+                r#"{"attributes":{"first_session":true},"first_session":true}"#,
+                r#"{"attributes":{"first_session":true}}"#,
+            ),
+            (
+                r#"{"attributes":{"first_session":true}}"#,
+                r#"{"attributes":{"first_session":true}}"#,
+            ),
+            (
+                r#"{"platform":"\"first_session\":true}"}"#,
+                r#"{"platform":"\"first_session\":true}"}"#,
+            ),
+        ] {
+            assert_eq!(Properties::from_stored(stored).as_str(), own);
+        }
     }
 
     #[test]

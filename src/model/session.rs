@@ -79,6 +79,25 @@ pub struct NewSession<'a> {
     pub properties: Properties,
 }
 
+/// A session as a store kept it, valid since it was recorded.
+#[derive(Debug, Clone)]
+pub struct StoredSession {
+    /// The app that was used.
+    pub app: AppId,
+    /// As it was delivered.
+    pub session_id: Box<str>,
+    /// Unix milliseconds.
+    pub started_at: Millis,
+    /// Milliseconds, if the end is known.
+    pub duration: Option<u32>,
+    /// If known, and not forgotten.
+    pub user_id: Option<Box<str>>,
+    /// The same.
+    pub device_id: Option<Box<str>>,
+    /// As they were recorded, with the attributes that the user had.
+    pub properties: Properties,
+}
+
 /// One period of use of an app, identified by app, session id and the UTC date of its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -113,6 +132,19 @@ impl Session {
             device_id: identity("device_id", new.device_id)?,
             properties: new.properties,
         })
+    }
+
+    /// What a store kept, unchecked.
+    pub fn from_stored(stored: StoredSession) -> Self {
+        Self {
+            app: stored.app,
+            session_id: stored.session_id,
+            started_at: stored.started_at,
+            duration: stored.duration,
+            user_id: stored.user_id,
+            device_id: stored.device_id,
+            properties: stored.properties,
+        }
     }
 
     /// The app that was used.

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
 pub use catalog::{Catalog, WorkspaceEntry};
 pub use error::StoreError;
@@ -86,6 +87,19 @@ pub struct RateLimitChange {
     pub export: Option<u64>,
     /// Recording endpoints, requests per clock hour.
     pub recording: Option<u64>,
+}
+
+/// Which sessions are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selection {
+    /// Of one workspace.
+    pub workspace: WorkspaceId,
+    /// Of one of its apps.
+    pub app: Option<AppId>,
+    /// That started at this instant or later.
+    pub from: Option<Millis>,
+    /// That started before this instant.
+    pub to: Option<Millis>,
 }
 
 /// A place for workspaces, apps, keys, segments and sessions.
@@ -171,6 +185,14 @@ pub trait Store: Send + Sync + 'static {
         segment: Option<SegmentId>,
         edges: &[i64],
     ) -> Result<Vec<u64>, StoreError>;
+
+    /// Hands out recorded sessions, all as they were at one moment, in an order in which they are recorded fast again.
+    /// Memory stays small however many there are; when nobody receives batches any more, this ends.
+    async fn export(
+        &self,
+        selection: Selection,
+        batches: mpsc::Sender<Vec<Session>>,
+    ) -> Result<(), StoreError>;
 
     /// Whether the store can be read right now.
     async fn ready(&self) -> Result<(), StoreError>;

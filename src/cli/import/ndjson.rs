@@ -44,7 +44,7 @@ fn take(sink: &mut Sink, bytes: &[u8], place: Place<'_>) -> Result<(), Halt> {
     if line.is_empty() {
         return Ok(());
     }
-    match collect::json::session(line, &sink.context()) {
+    match collect::json::exported_session(line, &sink.context()) {
         Ok(session) => sink.session(session),
         Err(error) => sink.refuse(place, &error.to_string(), bytes),
     }

@@ -11,6 +11,7 @@ mod catalog;
 mod cells;
 mod connection;
 mod counters;
+mod export;
 mod interning;
 mod past;
 mod people;
@@ -42,7 +43,8 @@ use self::readers::Readers;
 use self::watch::Watch;
 use self::writer::Writer;
 use super::{
-    Catalog, Counting, RateLimitChange, Recorded, Scope, Store, StoreError, Updated, Usage, Verification,
+    Catalog, Counting, RateLimitChange, Recorded, Scope, Selection, Store, StoreError, Updated, Usage,
+    Verification,
 };
 use crate::model::{
     App, KeyId, Millis, NewApp, NewKey, NewSegment, NewWorkspace, SegmentChange, SegmentId, Session,
@@ -368,6 +370,15 @@ impl Store for SqliteStore {
         let counts = series.count(edges);
         self.counters.keep(key, seq, series);
         Ok(counts)
+    }
+
+    async fn export(
+        &self,
+        selection: Selection,
+        batches: mpsc::Sender<Vec<Session>>,
+    ) -> Result<(), StoreError> {
+        self.on_reader(move |connection| export::export(connection, &selection, &batches))
+            .await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {

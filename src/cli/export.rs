@@ -1,0 +1,157 @@
+//! `export`: every session as text or as a table, importable again.
+//!
+//! The store hands out batches on one side; a thread writes them ([`encoder`], [`output`]) on the other.
+
+mod csv;
+mod encoder;
+mod fields;
+mod ndjson;
+mod output;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use self::encoder::{Encoder, Format};
+use self::output::Output;
+use super::globals::Globals;
+use super::lookup;
+use super::output::{print_json, print_line, thousands};
+use crate::model::{Millis, Session};
+use crate::series::ending_at;
+use crate::series::{EndingAt, Length, Unit, Window, Zone};
+use crate::store::sqlite::Role;
+use crate::store::{Selection, Store};
+
+/// Batches that wait to be written.
+const WAITING: usize = 4;
+
+/// Write out every session, importable again
+///
+/// Sessions are written as they were recorded: 'import' into an empty store with the same apps gives the same counts.
+/// The sessions are those of one moment, also beside a server that goes on recording.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sessionmeter export --workspace acme --output sessions.ndjson.zst
+  sessionmeter export --app 'Shop (iOS)' --from 2018-06-01 --to 2018-06-30 --format csv | head")]
+pub(super) struct ExportArgs {
+    /// Name or id of the workspace; may be left out where there is only one
+    #[arg(long, short, value_name = "W")]
+    workspace: Option<String>,
+    /// What is written [default: by the output's name, else ndjson]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// First day, YYYY-MM-DD, of the workspace's time zone
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    from: Option<EndingAt>,
+    /// Last day, included
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    to: Option<EndingAt>,
+    /// Only this app, by name or id [default: all apps]
+    #[arg(long, short, value_name = "A")]
+    app: Option<String>,
+    /// A new file, compressed if its name ends in .gz or .zst [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+fn date(text: &str) -> Result<EndingAt, String> {
+    match ending_at::parse(text) {
+        Ok(date @ EndingAt::Date(_)) => Ok(date),
+        _ => Err("give a date such as 2018-06-28".to_owned()),
+    }
+}
+
+/// The first instant of a day, and that of the next day.
+fn day(zone: &Zone, date: &EndingAt) -> Option<(Millis, Millis)> {
+    let window = Window::new(zone, Unit::Day, Length::parse("1")?, Some(date), 0);
+    match window.edges() {
+        [start, end] => Some((start * 1000, end * 1000)),
+        _ => None,
+    }
+}
+
+/// Runs the command.
+pub(super) async fn run(args: ExportArgs, globals: &Globals) -> anyhow::Result<()> {
+    let store = globals.open(Role::Existing)?;
+    let result = export(&store, &args, globals.json).await;
+    store.close().await;
+    result
+}
+
+async fn export(store: &dyn Store, args: &ExportArgs, json: bool) -> anyhow::Result<()> {
+    let selection = selection(store, args)?;
+    let format = Format::chosen(args.format, args.output.as_deref());
+    let output = Output::new(args.output.as_deref(), format)?;
+    let encoder = format.encoder();
+    let (sender, batches) = mpsc::channel(WAITING);
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let stop = interrupted.clone();
+    let writing = tokio::task::spawn_blocking(move || write(encoder, output, batches, &stop));
+    let exported = tokio::select! {
+        exported = store.export(selection, sender) => exported,
+        _ = tokio::signal::ctrl_c() => {
+            interrupted.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+    };
+    let (mut encoder, mut output, sessions) = writing.await.context("the writing thread crashed")??;
+    exported?;
+    encoder.finish(&mut output)?;
+    let bytes = output.finish()?;
+    match &args.output {
+        None => Ok(()),
+        Some(file) if json => print_json(&json!({"file": file, "sessions": sessions, "bytes": bytes})),
+        Some(file) => print_line(&format!(
+            "wrote {}, {} sessions, {} bytes",
+            file.display(),
+            thousands(sessions),
+            thousands(bytes)
+        )),
+    }
+}
+
+fn selection(store: &dyn Store, args: &ExportArgs) -> anyhow::Result<Selection> {
+    let workspace = lookup::workspace(&store.catalog(), args.workspace.as_deref())?;
+    let app = args.app.as_deref().map(|name| lookup::app(&workspace, name));
+    let from = args.from.as_ref().and_then(|date| day(&workspace.zone, date));
+    let to = args.to.as_ref().and_then(|date| day(&workspace.zone, date));
+    if let (Some((from, _)), Some((to, _))) = (from, to)
+        && from > to
+    {
+        bail!("--from must not be after --to");
+    }
+    Ok(Selection {
+        workspace: workspace.workspace.id,
+        app: app.transpose()?.map(|app| app.id),
+        from: from.map(|(start, _)| start),
+        to: to.map(|(_, end)| end),
+    })
+}
+
+/// What is written to, and how many sessions were. The end is left to the caller, who knows whether they are all.
+type Written = (Box<dyn Encoder>, Output, u64);
+
+fn write(
+    mut encoder: Box<dyn Encoder>,
+    mut output: Output,
+    mut batches: mpsc::Receiver<Vec<Session>>,
+    interrupted: &AtomicBool,
+) -> anyhow::Result<Written> {
+    encoder.begin(&mut output)?;
+    let mut sessions = 0;
+    while let Some(batch) = batches.blocking_recv() {
+        if interrupted.load(Ordering::Relaxed) {
+            bail!("interrupted; the export is not complete");
+        }
+        encoder.write(&batch, &mut output)?;
+        sessions += batch.len() as u64;
+    }
+    Ok((encoder, output, sessions))
+}
