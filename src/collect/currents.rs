@@ -10,7 +10,7 @@ use super::wire::{self, Wire, refused, required};
 use super::{Context, ItemError};
 use crate::model::{MAX_DURATION_MILLIS, Millis, Session, SessionEnd};
 
-/// The fields that are read, in the order in which [`event`] takes them.
+/// The fields that are read, in the order in which [`start`] and [`end`] take them.
 pub const FIELDS: [&str; 10] = [
     "session_id",
     "time",

@@ -312,7 +312,11 @@ impl fmt::Display for Rename {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::model::{RateLimits, Workspace};
+    use crate::store::WorkspaceEntry;
 
     const NAMES: [&str; 3] = ["app_id", "session_id", "started_at"];
 
@@ -344,6 +348,48 @@ mod tests {
             Columns::new(&twice, &[], true).unwrap_err(),
             ColumnsError::Twice("session_id".into())
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_and_any_cells_are_read_or_refused(
+            names in proptest::collection::vec("(duration|attributes\\.a|user_id|country|\\PC{0,4})", 0..6),
+            cells in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..12), 0..6),
+            json in "[\\[{}\\]\":,a0-9.e+-]{0,20}",
+        ) {
+            let workspace = workspace();
+            let context = Context {
+                workspace: &workspace,
+                default_app: Some(crate::model::AppId::random()),
+                now: 1_700_000_000_000,
+            };
+            let names: Vec<&str> = ["session_id", "started_at", "attributes"]
+                .into_iter()
+                .chain(names.iter().map(String::as_str))
+                .collect();
+            if let Ok(columns) = Columns::new(&names, &[], true) {
+                let cells = [&b"s"[..], b"1530248399", json.as_bytes()]
+                    .into_iter()
+                    .chain(cells.iter().map(Vec::as_slice));
+                let _ = columns.session(cells.map(Cell::Written), &context);
+            }
+        }
+    }
+
+    fn workspace() -> WorkspaceEntry {
+        WorkspaceEntry {
+            workspace: Workspace {
+                id: crate::model::WorkspaceId::random(),
+                name: "acme".parse().unwrap(),
+                time_zone: "UTC".into(),
+                rate_limits: RateLimits::default(),
+                segment_limit: 25,
+            },
+            zone: crate::series::Zone::utc(),
+            apps: Vec::new(),
+            keys: Vec::new(),
+            segments: Vec::new(),
+        }
     }
 
     #[test]
