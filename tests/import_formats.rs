@@ -14,6 +14,8 @@ mod csv;
 mod currents;
 #[path = "import_formats/export.rs"]
 mod export;
+#[path = "import_formats/parquet.rs"]
+mod parquet;
 #[path = "import_formats/python.rs"]
 mod python;
 mod support;

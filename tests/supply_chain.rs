@@ -4,8 +4,8 @@
 //! - every locked crate comes from the default registry and has a checksum;
 //! - no locked version is in a vulnerable range of `supply_chain/advisories.toml`.
 //!
-//! The checks are plain functions over parsed data, so that the tests at the end can hand them forged packages
-//! and see them fail.
+//! The checks are plain functions over parsed data, so that tests can hand them forged packages
+//! (`forged`) and see them fail.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,10 +13,12 @@
     clippy::panic
 )]
 
+#[path = "supply_chain/forged.rs"]
+mod forged;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 use std::{env, fs};
 
 use semver::{Prerelease, Version, VersionReq};
@@ -29,17 +31,20 @@ use spdx::{Expression, Licensee, ParseMode};
 /// The part of `cargo metadata` that is looked at.
 #[derive(Deserialize)]
 struct Metadata {
-    packages: Vec<Package>,
-    workspace_members: Vec<String>,
+    packages: Vec<Manifest>,
 }
 
 #[derive(Deserialize)]
+struct Manifest {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+/// A package of the tree, as `cargo tree` shows it.
 struct Package {
-    id: String,
     name: String,
     version: String,
     license: Option<String>,
-    dependencies: Vec<Dependency>,
 }
 
 /// A line of a manifest. `registry` is empty where the manifest asks for the default registry.
@@ -64,7 +69,14 @@ struct Locked {
 
 #[derive(Deserialize)]
 struct DenyConfig {
+    graph: DenyGraph,
     licenses: DenyLicenses,
+}
+
+/// The platforms for which the product is built.
+#[derive(Deserialize)]
+struct DenyGraph {
+    targets: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -110,40 +122,66 @@ fn cargo(arguments: &[&str]) -> Result<String, String> {
     String::from_utf8(output.stdout).map_err(|e| format!("cargo printed no UTF-8: {e}"))
 }
 
-/// Every package of the tree, for all platforms. A developer's machine may have fetched only the packages of
-/// its own platform; those are then looked at alone. CI fetches everything and takes no such short cut.
-static METADATA: LazyLock<Result<Metadata, String>> = LazyLock::new(ask_for_metadata);
-
-fn metadata() -> Result<&'static Metadata, String> {
-    METADATA.as_ref().map_err(Clone::clone)
-}
-
-fn ask_for_metadata() -> Result<Metadata, String> {
-    const ASK: [&str; 5] = [
+/// This package alone.
+fn metadata() -> Result<Metadata, String> {
+    let text = cargo(&[
         "metadata",
         "--format-version=1",
+        "--no-deps",
+        "--locked",
+        "--offline",
+    ])?;
+    serde_json::from_str(&text).map_err(|e| format!("`cargo metadata` can't be read: {e}"))
+}
+
+/// Every package of the tree, for all platforms that `deny.toml` names: what is asked for on others only is in no binary.
+/// A developer's machine may have fetched only the packages of its own platform; those are then looked at alone. CI
+/// fetches everything and takes no such short cut.
+fn tree() -> Result<Vec<Package>, String> {
+    const ASK: [&str; 8] = [
+        "tree",
         "--locked",
         "--offline",
         "--all-features",
+        "--edges=normal,build,dev",
+        "--prefix=none",
+        "--format={p}|{l}",
+        "--no-dedupe",
     ];
-    let text = match cargo(&ASK) {
+    let config: DenyConfig = read_toml("deny.toml")?;
+    let targets: Vec<String> = config
+        .graph
+        .targets
+        .iter()
+        .map(|target| format!("--target={target}"))
+        .collect();
+    let everything: Vec<&str> = ASK
+        .into_iter()
+        .chain(targets.iter().map(String::as_str))
+        .collect();
+    let fetch = |why| format!("run `cargo fetch --locked` first; cargo says: {why}");
+    let text = match cargo(&everything) {
         Ok(text) => text,
-        Err(why) if env::var_os("CI").is_some() => {
-            return Err(format!("run `cargo fetch --locked` first; cargo says: {why}"));
-        }
-        Err(_) => {
-            let about = cargo(&["-vV"])?;
-            let host = about
-                .lines()
-                .find_map(|line| line.strip_prefix("host: "))
-                .ok_or("`cargo -vV` names no host")?;
-            let mine = format!("--filter-platform={host}");
-            let mut ask = ASK.to_vec();
-            ask.push(&mine);
-            cargo(&ask).map_err(|why| format!("run `cargo fetch --locked` first; cargo says: {why}"))?
-        }
+        Err(why) if env::var_os("CI").is_some() => return Err(fetch(why)),
+        Err(_) => cargo(&ASK).map_err(fetch)?,
     };
-    serde_json::from_str(&text).map_err(|e| format!("`cargo metadata` can't be read: {e}"))
+    let lines: BTreeSet<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    lines.into_iter().map(package_of).collect()
+}
+
+/// `name v1.2.3 (proc-macro)|MIT`
+fn package_of(line: &str) -> Result<Package, String> {
+    let parts = || {
+        let (package, license) = line.split_once('|')?;
+        let mut words = package.split(' ');
+        let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);
+        Some(Package {
+            name: name.into(),
+            version: version.into(),
+            license: (!license.is_empty()).then(|| license.into()),
+        })
+    };
+    parts().ok_or_else(|| format!("`cargo tree` printed `{line}`"))
 }
 
 // ---- the checks: each returns what is wrong, in words that say what to do ----
@@ -186,7 +224,6 @@ fn default_registry(metadata: &Metadata) -> Result<String, String> {
     let sources: BTreeSet<&String> = metadata
         .packages
         .iter()
-        .filter(|package| metadata.workspace_members.contains(&package.id))
         .flat_map(|package| &package.dependencies)
         .filter(|dependency| dependency.registry.is_none())
         .filter_map(|dependency| dependency.source.as_ref())
@@ -260,21 +297,16 @@ fn bullets(problems: &[String]) -> String {
 
 #[test]
 fn every_licence_can_be_satisfied_from_the_allow_list() {
-    let metadata = metadata().unwrap_or_else(|why| panic!("{why}"));
+    let packages = tree().unwrap_or_else(|why| panic!("{why}"));
     let allowed = allow_list().unwrap_or_else(|why| panic!("{why}"));
-    let foreign = || {
-        metadata
-            .packages
-            .iter()
-            .filter(|package| !metadata.workspace_members.contains(&package.id))
-    };
     assert!(
-        foreign().count() > 50,
+        packages.len() > 50,
         "the tree looks too small to be true: {} packages",
-        foreign().count()
+        packages.len()
     );
 
-    let problems: Vec<String> = foreign()
+    let problems: Vec<String> = packages
+        .iter()
         .filter_map(|package| licence_problem(package, &allowed))
         .collect();
     assert!(problems.is_empty(), "{}", bullets(&problems));
@@ -284,11 +316,10 @@ fn every_licence_can_be_satisfied_from_the_allow_list() {
 fn every_locked_package_comes_from_the_default_registry_with_a_checksum() {
     let metadata = metadata().unwrap_or_else(|why| panic!("{why}"));
     let lockfile: Lockfile = read_toml("Cargo.lock").unwrap_or_else(|why| panic!("{why}"));
-    let registry = default_registry(metadata).unwrap_or_else(|why| panic!("{why}"));
+    let registry = default_registry(&metadata).unwrap_or_else(|why| panic!("{why}"));
     let own = metadata
         .packages
         .iter()
-        .filter(|package| metadata.workspace_members.contains(&package.id))
         .map(|package| package.name.as_str())
         .collect();
 
@@ -337,164 +368,4 @@ fn the_advisory_list_is_well_formed() {
         );
         last = this;
     }
-}
-
-// ---- the checks can fail ----
-
-fn forged(license: Option<&str>) -> Package {
-    Package {
-        id: "forged".into(),
-        name: "forged".into(),
-        version: "1.2.3".into(),
-        license: license.map(Into::into),
-        dependencies: Vec::new(),
-    }
-}
-
-fn forged_lock(name: &str, version: &str, source: Option<&str>, checksum: Option<&str>) -> Locked {
-    Locked {
-        name: name.into(),
-        version: version.into(),
-        source: source.map(Into::into),
-        checksum: checksum.map(Into::into),
-    }
-}
-
-#[test]
-fn a_licence_outside_the_list_is_refused() {
-    let allowed = allow_list().unwrap_or_else(|why| panic!("{why}"));
-    let refused = [
-        "GPL-3.0-only",
-        "GPL-2.0-or-later",
-        "AGPL-3.0-only",
-        "LGPL-2.1-or-later",
-        "MIT AND GPL-3.0-only",
-        "Unlicense",
-        "GPL-3.0-only WITH Classpath-exception-2.0",
-        "MIT OR a licence of our own",
-        "",
-    ];
-    for license in refused {
-        let problem = licence_problem(&forged(Some(license)), &allowed);
-        let problem = problem.unwrap_or_else(|| format!("`{license}` passed"));
-        assert!(problem.starts_with("forged 1.2.3 has the licence"), "{problem}");
-        assert!(problem.contains("deny.toml"), "{problem}");
-    }
-    let problem = licence_problem(&forged(None), &allowed).expect("a crate without a licence is refused");
-    assert!(problem.starts_with("forged 1.2.3 names no licence"), "{problem}");
-}
-
-#[test]
-fn a_licence_on_the_list_passes_however_it_is_written() {
-    let allowed = allow_list().unwrap_or_else(|why| panic!("{why}"));
-    let fine = [
-        "MIT",
-        "MIT/Apache-2.0",
-        "Apache-2.0 / MIT",
-        "MIT OR Apache-2.0 OR LGPL-2.1-or-later",
-        "Unlicense OR MIT",
-        "(MIT OR Apache-2.0) AND Unicode-3.0",
-        "Apache-2.0 WITH LLVM-exception",
-        "MIT AND (GPL-3.0-only OR BSD-3-Clause)",
-    ];
-    for license in fine {
-        assert_eq!(licence_problem(&forged(Some(license)), &allowed), None);
-    }
-}
-
-#[test]
-fn a_foreign_source_or_a_missing_checksum_is_refused() {
-    let own = BTreeSet::from(["ours"]);
-    let problem = |source, checksum| {
-        source_problem(
-            &forged_lock("forged", "1.2.3", source, checksum),
-            &own,
-            "registry+default",
-        )
-    };
-    assert_eq!(problem(Some("registry+default"), Some("00ff")), None);
-    for (source, checksum, expected) in [
-        (Some("registry+default"), None, "has no checksum"),
-        (
-            Some("registry+another"),
-            Some("00ff"),
-            "not from the default registry",
-        ),
-        (
-            Some("git+https://example.org/forged?rev=1#1"),
-            None,
-            "not from the default registry",
-        ),
-        (None, None, "is taken from a path"),
-    ] {
-        let problem = problem(source, checksum).unwrap_or_else(|| format!("{source:?} passed"));
-        assert!(
-            problem.starts_with("forged 1.2.3 ") && problem.contains(expected),
-            "{problem}"
-        );
-    }
-    assert_eq!(
-        source_problem(
-            &forged_lock("ours", "0.1.0", None, None),
-            &own,
-            "registry+default"
-        ),
-        None
-    );
-}
-
-#[test]
-fn a_vulnerable_version_is_found() {
-    let list: AdvisoryList =
-        read_toml("tests/supply_chain/advisories.toml").unwrap_or_else(|why| panic!("{why}"));
-    let found = |name, version| {
-        let locked = forged_lock(name, version, None, None);
-        advisory_problems(&locked, &list.advisory)
-            .expect("a version")
-            .join("\n")
-    };
-    let problem = found("h2", "0.4.3");
-    assert!(
-        problem.contains("h2 0.4.3 is vulnerable (RUSTSEC-2024-0332"),
-        "{problem}"
-    );
-    assert!(
-        problem.contains("RUSTSEC-2026-0258"),
-        "every advisory is named: {problem}"
-    );
-    assert!(problem.contains("cargo update -p h2@0.4.3"), "{problem}");
-
-    for (name, version) in [
-        ("mio", "0.8.10"),
-        ("tracing-subscriber", "0.3.19"),
-        ("tokio", "1.38.0"),
-        ("tokio", "1.43.0"),
-        ("slab", "0.4.10"),
-        ("slab", "0.4.10+metadata"),
-    ] {
-        assert_ne!(found(name, version), "", "{name} {version}");
-    }
-    for (name, version) in [
-        ("mio", "0.8.11"),
-        ("mio", "0.6.23"),
-        ("tokio", "1.38.2"),
-        ("slab", "0.4.9"),
-    ] {
-        assert_eq!(found(name, version), "");
-    }
-    assert_eq!(found("a-crate-nobody-warned-of", "0.1.0"), "");
-}
-
-#[test]
-fn a_prerelease_of_a_vulnerable_version_is_found() {
-    let list = [Advisory {
-        id: "RUSTSEC-0000-0000".into(),
-        name: "forged".into(),
-        vulnerable: vec!["<1.0.0".into(), "=2.0.0".into()],
-        title: "forged".into(),
-    }];
-    let problems = |version| advisory_problems(&forged_lock("forged", version, None, None), &list);
-    assert_eq!(problems("2.0.0-rc.1").map(|found| found.len()), Ok(1));
-    assert_eq!(problems("1.0.0").map(|found| found.len()), Ok(0));
-    assert!(problems("not a version").is_err());
 }

@@ -7,6 +7,7 @@ mod encoder;
 mod fields;
 mod ndjson;
 mod output;
+mod parquet;
 
 use std::path::PathBuf;
 use std::sync::Arc;

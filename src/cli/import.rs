@@ -8,6 +8,7 @@ mod currents;
 mod inputs;
 mod lines;
 mod ndjson;
+mod parquet;
 mod reader;
 mod records;
 mod rejects;

@@ -214,6 +214,35 @@ impl Columns {
         };
         wire.into_exported_session(context)
     }
+
+    /// A refused row in the product's own format, so that it can be mended.
+    pub fn as_json<'a>(&'a self, cells: impl Iterator<Item = Cell<'a>>) -> String {
+        let mut row = serde_json::Map::new();
+        let mut attributes = serde_json::Map::new();
+        for (target, cell) in self.targets.iter().zip(cells) {
+            let value = match cell {
+                Cell::Absent => continue,
+                Cell::Written(bytes) => String::from_utf8_lossy(bytes).into(),
+                Cell::Text(text) => text.into(),
+                Cell::Number(number) => number.into(),
+                Cell::Bool(flag) => flag.into(),
+                Cell::Other(what) => what.into(),
+            };
+            match target {
+                None => {}
+                Some(Target::Field(field)) => _ = row.insert(field.name().to_owned(), value),
+                Some(Target::Attribute(name)) => _ = attributes.insert(name.clone(), value),
+                Some(Target::Attributes) => match value.as_str().map(serde_json::from_str) {
+                    Some(Ok(serde_json::Value::Object(object))) => attributes.extend(object),
+                    _ => _ = row.insert(ATTRIBUTES.to_owned(), value),
+                },
+            }
+        }
+        if !attributes.is_empty() {
+            row.insert(ATTRIBUTES.to_owned(), attributes.into());
+        }
+        serde_json::Value::Object(row).to_string()
+    }
 }
 
 fn missing(column: &str, hint: &'static str, names: &[&str]) -> ColumnsError {

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use super::csv::Csv;
 use super::ndjson::Ndjson;
 use super::output::Output;
+use super::parquet::Parquet;
 use crate::model::Session;
 
 /// Formats that can be written; 'import' reads all of them.
@@ -16,6 +17,8 @@ pub(super) enum Format {
     Ndjson,
     /// A header row, then a session a row
     Csv,
+    /// Columns with types, compressed with zstd
+    Parquet,
 }
 
 impl Format {
@@ -29,6 +32,7 @@ impl Format {
             .unwrap_or(&name);
         given.unwrap_or(match name.rsplit_once('.') {
             Some((_, "csv")) => Self::Csv,
+            Some((_, "parquet")) => Self::Parquet,
             _ => Self::Ndjson,
         })
     }
@@ -42,6 +46,7 @@ impl Format {
         match self {
             Self::Ndjson => Box::<Ndjson>::default(),
             Self::Csv => Box::<Csv>::default(),
+            Self::Parquet => Box::<Parquet>::default(),
         }
     }
 }

@@ -15,6 +15,8 @@ pub(super) enum Format {
     Ndjson,
     /// A header row, then a session a row (.csv)
     Csv,
+    /// Columns with types, compressed or not (.parquet)
+    Parquet,
     /// Braze Currents: events SessionStart and SessionEnd in Avro files (.avro)
     Currents,
 }
@@ -22,7 +24,7 @@ pub(super) enum Format {
 impl Format {
     /// Whether it has columns with names.
     pub(super) fn is_a_table(self) -> bool {
-        matches!(self, Self::Csv)
+        matches!(self, Self::Csv | Self::Parquet)
     }
 
     /// By a file's name, of which an ending for its compression is passed over.
@@ -35,6 +37,7 @@ impl Format {
         match name.rsplit_once('.')?.1 {
             "ndjson" | "jsonl" | "json" => Some(Self::Ndjson),
             "csv" => Some(Self::Csv),
+            "parquet" => Some(Self::Parquet),
             "avro" => Some(Self::Currents),
             _ => None,
         }
@@ -48,7 +51,7 @@ pub(super) struct Input {
     /// Bytes on disk; `None` for what is no regular file.
     pub(super) size: Option<u64>,
     pub(super) format: Format,
-    /// A copy of standard input.
+    /// A copy of standard input, or of a file without its compression.
     pub(super) spooled: Option<NamedTempFile>,
 }
 
@@ -192,6 +195,7 @@ mod tests {
             ("a.csv", Some(Format::Csv)),
             ("a.csv.gz", Some(Format::Csv)),
             ("part-0.avro", Some(Format::Currents)),
+            ("a.parquet", Some(Format::Parquet)),
             ("csv", None),
             ("a.txt", None),
             ("a.gz", None),

@@ -6,7 +6,7 @@ use super::currents::{self, Pass};
 use super::inputs::{Format, Input};
 use super::report::complain;
 use super::sink::{Halt, Sink};
-use super::{csv, ndjson, source};
+use super::{csv, ndjson, parquet, source};
 use crate::collect::table::Rename;
 
 /// Owned by the reading thread.
@@ -57,6 +57,7 @@ fn read_one(sink: &mut Sink, input: &mut Input, renames: &[Rename]) -> Result<bo
     match input.format {
         Format::Ndjson => ndjson::read(sink, input).map(|()| false),
         Format::Csv => csv::read(sink, input, renames).map(|()| false),
+        Format::Parquet => parquet::read(sink, input, renames).map(|()| false),
         Format::Currents => {
             source::spool(input)
                 .context("can't read standard input")

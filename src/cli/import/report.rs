@@ -22,12 +22,15 @@ pub(super) enum Place<'a> {
     Line(&'a str, u64),
     /// A record of a file, from 1.
     Record(&'a str, u64),
+    /// A row of a file, from 1.
+    Row(&'a str, u64),
 }
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(file, line) => write!(f, "{file}:{line}"),
+            Self::Row(file, row) => write!(f, "{file}: row {row}"),
             Self::Record(file, record) => write!(f, "{file}: record {record}"),
         }
     }

@@ -31,6 +31,28 @@ pub(super) fn spool(input: &mut Input) -> io::Result<()> {
     Ok(())
 }
 
+/// Opens an input for formats that are not read from the beginning to the end: as it is, or a copy of it.
+pub(super) fn seekable(input: &mut Input, progress: &ProgressBar) -> io::Result<File> {
+    let plain = match input.is_stdin() {
+        true => None,
+        false => {
+            let mut file = File::open(&input.path)?;
+            let mut head = Vec::with_capacity(4);
+            (&mut file).take(4).read_to_end(&mut head)?;
+            (Compression::of(&head) == Compression::None).then_some(file)
+        }
+    };
+    if let Some(file) = plain {
+        progress.inc(input.size.unwrap_or(0));
+        return Ok(file);
+    }
+    let mut copy = NamedTempFile::new()?;
+    io::copy(&mut open(input, progress)?, &mut copy)?;
+    let file = copy.reopen()?;
+    input.spooled = Some(copy);
+    Ok(file)
+}
+
 /// A bar over the bytes of all inputs, or a running count where their size is not known. Shown only on a terminal.
 pub(super) fn progress(inputs: &[Input]) -> ProgressBar {
     let total = inputs.iter().map(|input| input.size).sum::<Option<u64>>();
