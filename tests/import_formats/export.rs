@@ -68,7 +68,7 @@ fn an_export_makes_the_same_counts_and_the_same_export() {
     let store = place.make_sample_store("sample");
     let file = data("contributors.ndjson.gz");
     support::command(&store, &["import", file.to_str().unwrap()]);
-    let formats = ["all.ndjson", "all.csv"];
+    let formats = ["all.ndjson", "all.csv", "all.parquet"];
     for name in formats {
         let (bytes, report) = place.export(&store, name, &[]);
         assert_eq!(report["sessions"], SESSIONS);
@@ -133,7 +133,7 @@ fn everything_that_was_recorded_is_kept() {
     let place = Place::new();
     let before = stored(&server.data);
     assert_eq!(before.len(), 4);
-    for name in ["all.ndjson", "all.csv", "all.ndjson.gz", "all.csv.zst"] {
+    for name in ["all.ndjson", "all.csv", "all.parquet", "all.ndjson.gz", "all.csv.zst"] {
         place.export(&server.data, name, &["--workspace", "default"]);
         let copy = place.path(&format!("copy-of-{name}"));
         support::command(&copy, &["workspace", "create", "copy"]);
