@@ -9,86 +9,24 @@
     reason = "a test that fails says so by panicking; an allocator that counts is unsafe by its nature"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::sync::{Arc, LazyLock};
+#[path = "support/catalog.rs"]
+mod catalog;
+#[path = "support/faults.rs"]
+mod faults;
+#[path = "support/memory.rs"]
+mod memory;
 
+use std::sync::LazyLock;
+
+use catalog::{APP, CATALOG};
+use faults::{change, changed};
+use memory::peak;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::Index;
 use sessionmeter::collect::otlp::{self, Encoding};
 use sessionmeter::collect::sentry;
-use sessionmeter::model::{App, NewWorkspace, WorkspaceId};
-use sessionmeter::store::sqlite::{Role, SqliteStore};
-use sessionmeter::store::{Catalog, Store as _};
 
-const APP: &str = "00dc3cf6-1763-5d5b-8264-db458aa346c3";
 const NOW: i64 = 1_704_110_400_000;
-
-/// Counts what the current thread holds.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-fn note(bytes: isize) {
-    let held = HELD.get() + bytes;
-    HELD.set(held);
-    PEAK.set(PEAK.get().max(held));
-}
-
-// SAFETY: everything is done by the system's allocator; the counters are plain cells that allocate nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(layout.size() as isize);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note(-(layout.size() as isize));
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most that was held at one time while this ran, beyond what was held before.
-fn peak(call: impl FnOnce()) -> usize {
-    let before = HELD.get();
-    PEAK.set(before);
-    call();
-    usize::try_from(PEAK.get() - before).unwrap()
-}
-
-static CATALOG: LazyLock<Arc<Catalog>> = LazyLock::new(|| {
-    let directory = tempfile::TempDir::new().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let store = SqliteStore::open(directory.path(), Role::Server).unwrap();
-        let id = WorkspaceId::random();
-        let workspace = NewWorkspace {
-            id,
-            name: "shop".parse().unwrap(),
-            time_zone: "UTC".into(),
-        };
-        store.create_workspace(workspace).await.unwrap();
-        let app = App {
-            id: APP.parse().unwrap(),
-            name: "web".parse().unwrap(),
-            platform: String::new(),
-        };
-        store.create_app(id, app).await.unwrap();
-        let catalog = store.catalog();
-        store.close().await;
-        catalog
-    })
-});
 
 /// What became of a body: sessions and refusals, or `None` where it was refused as a whole.
 type Read = Option<(usize, usize)>;
@@ -222,49 +160,6 @@ fn many_small_things_take_no_more_memory_than_their_bytes() {
     ] {
         check(body.as_bytes());
     }
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Set(Index, u8),
-    Remove(Index, usize),
-    Insert(Index, Vec<u8>),
-    Repeat(Index, usize),
-}
-
-fn change() -> impl Strategy<Value = Change> {
-    prop_oneof![
-        (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
-        (any::<Index>(), 1..20_usize).prop_map(|(at, length)| Change::Remove(at, length)),
-        (any::<Index>(), vec(any::<u8>(), 1..10)).prop_map(|(at, bytes)| Change::Insert(at, bytes)),
-        (any::<Index>(), 1..60_usize).prop_map(|(at, length)| Change::Repeat(at, length)),
-    ]
-}
-
-fn changed(mut body: Vec<u8>, changes: &[Change]) -> Vec<u8> {
-    for change in changes {
-        if body.is_empty() {
-            break;
-        }
-        let length = body.len();
-        match change {
-            Change::Set(at, byte) => body[at.index(length)] = *byte,
-            Change::Remove(at, count) => {
-                let from = at.index(length);
-                body.drain(from..length.min(from + count));
-            }
-            Change::Insert(at, bytes) => {
-                let from = at.index(length);
-                body.splice(from..from, bytes.iter().copied());
-            }
-            Change::Repeat(at, count) => {
-                let from = at.index(length);
-                let part = body[from..length.min(from + count)].to_vec();
-                body.splice(from..from, part);
-            }
-        }
-    }
-    body
 }
 
 proptest! {

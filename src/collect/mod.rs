@@ -6,6 +6,7 @@ pub mod avro;
 pub mod currents;
 pub mod json;
 pub mod otlp;
+pub mod parquet;
 pub mod protobuf;
 mod scalar;
 pub mod sentry;

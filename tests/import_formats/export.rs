@@ -133,7 +133,13 @@ fn everything_that_was_recorded_is_kept() {
     let place = Place::new();
     let before = stored(&server.data);
     assert_eq!(before.len(), 4);
-    for name in ["all.ndjson", "all.csv", "all.parquet", "all.ndjson.gz", "all.csv.zst"] {
+    for name in [
+        "all.ndjson",
+        "all.csv",
+        "all.parquet",
+        "all.ndjson.gz",
+        "all.csv.zst",
+    ] {
         place.export(&server.data, name, &["--workspace", "default"]);
         let copy = place.path(&format!("copy-of-{name}"));
         support::command(&copy, &["workspace", "create", "copy"]);

@@ -59,6 +59,10 @@ fn snappy(data: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     if length > limit {
         return Err(format!("there are more than {limit} bytes"));
     }
+    // Three bytes stand for 64 at most. What says more is damaged, and must not be given the room.
+    if length > compressed.len().saturating_mul(22) {
+        return Err(damaged());
+    }
     let content = snap::raw::Decoder::new()
         .decompress_vec(compressed)
         .map_err(|_| damaged())?;
