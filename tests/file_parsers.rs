@@ -23,9 +23,9 @@ use bytes::Bytes;
 use catalog::{APP, CATALOG};
 use faults::{change, changed};
 use memory::peak;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::data_type::{ByteArrayType, Int64Type};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use proptest::collection::vec;
@@ -182,12 +182,11 @@ fn valid_avro(codec: &str) -> Vec<u8> {
     .concat()
 }
 
-fn valid_parquet(compression: Compression) -> Vec<u8> {
+fn valid_parquet(properties: WriterPropertiesBuilder) -> Vec<u8> {
     let schema = "message m { required binary session_id (STRING); required int64 started_at (TIMESTAMP(MILLIS, true)); \
                   optional binary user_id (STRING); }";
-    let properties = WriterProperties::builder().set_compression(compression).build();
     let schema = Arc::new(parse_message_type(schema).unwrap());
-    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties)).unwrap();
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties.build())).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let texts = |prefix: &str| -> Vec<_> {
         (0..20)
@@ -248,7 +247,16 @@ fn valid() -> Vec<Vec<u8>> {
         Compression::GZIP(parquet::basic::GzipLevel::default()),
         Compression::ZSTD(ZstdLevel::default()),
     ];
-    all.extend(compressions.map(valid_parquet));
+    let properties = WriterProperties::builder;
+    all.extend(compressions.map(|compression| valid_parquet(properties().set_compression(compression))));
+    for encoding in [Encoding::DELTA_BYTE_ARRAY, Encoding::DELTA_LENGTH_BYTE_ARRAY] {
+        let mut properties = properties().set_dictionary_enabled(false);
+        for column in ["session_id", "user_id"] {
+            properties = properties.set_column_encoding(column.into(), encoding);
+        }
+        let times = properties.set_column_encoding("started_at".into(), Encoding::DELTA_BINARY_PACKED);
+        all.push(valid_parquet(times));
+    }
     all.extend([valid_json(), valid_ndjson(), valid_users()]);
     all
 }
@@ -258,9 +266,9 @@ fn the_valid_ones_are_valid() {
     for (number, bytes) in valid().into_iter().enumerate() {
         let found = match number {
             0..4 => (read_avro(&bytes), Some(20)),
-            4..8 => (read_parquet(&bytes.into()), Some(20)),
-            8 => (read_json(&bytes), Some(2)),
-            9 => (read_ndjson(&bytes), Some(2)),
+            4..10 => (read_parquet(&bytes.into()), Some(20)),
+            10 => (read_json(&bytes), Some(2)),
+            11 => (read_ndjson(&bytes), Some(2)),
             _ => (read_users(&bytes), Some(2)),
         };
         assert_eq!(found.0, found.1, "{number}");
@@ -270,7 +278,7 @@ fn the_valid_ones_are_valid() {
 /// Every byte of every kind of file, with each of its bits turned over and with the largest number in its place.
 #[test]
 fn each_byte_may_be_wrong() {
-    for bytes in valid().into_iter().take(8) {
+    for bytes in valid().into_iter().take(10) {
         for at in 0..bytes.len() {
             for change in [1_u8, 8, 64, 128, 255] {
                 let mut damaged = bytes.clone();
@@ -284,7 +292,7 @@ fn each_byte_may_be_wrong() {
 /// An enormous length or count, wherever one may stand.
 #[test]
 fn lengths_may_be_enormous() {
-    for bytes in valid().into_iter().take(8) {
+    for bytes in valid().into_iter().take(10) {
         for at in 0..bytes.len() {
             // In the encoding of lengths, and in that of numbers that may be negative.
             for (size, first) in [(5, 0xFF), (5, 0xFE), (9, 0xFF), (9, 0xFE)] {
@@ -324,7 +332,7 @@ proptest! {
     }
 
     #[test]
-    fn valid_bytes_with_faults(which in 0..11_usize, changes in vec(change(), 1..6)) {
+    fn valid_bytes_with_faults(which in 0..13_usize, changes in vec(change(), 1..6)) {
         check_all(changed(valid().swap_remove(which), &changes));
     }
 }

@@ -1,8 +1,9 @@
 //! Sessions in the rows of Parquet files: the columns of [`table`](super::table), with types.
 //!
-//! The library that reads them trusts files more than we do. `pages` bounds what it allocates, and a panic of its own ends
-//! that file only.
+//! The library that reads them trusts files more than we do. `pages` and `deltas` bound what it allocates, and a panic of
+//! its own ends that file only.
 
+mod deltas;
 mod pages;
 
 use std::cell::Cell as Flag;
@@ -16,6 +17,7 @@ use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 use serde_json::Number;
 
+use self::deltas::CheckedFile;
 use self::pages::Checked;
 use super::table::{Cell, Columns, ColumnsError, Rename};
 use super::{Context, ItemError};
@@ -67,7 +69,7 @@ impl Table {
                 })
                 .collect();
             Ok(Self {
-                reader: Box::new(reader),
+                reader: Box::new(CheckedFile(reader)),
                 columns,
                 nanoseconds,
             })
@@ -214,4 +216,18 @@ fn instant(timestamp: Result<jiff::Timestamp, jiff::Error>) -> Cell<'static> {
         Ok(timestamp) => Cell::Text(timestamp.to_string().into()),
         Err(_) => Cell::Other("a time that is out of range"),
     }
+}
+
+/// A whole number in parts of seven bits, the lowest first; takes it from the bytes.
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
 }

@@ -171,15 +171,7 @@ impl Walker<'_> {
     }
 
     fn varint(&mut self) -> Option<u64> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7F) << shift;
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
+        super::varint(&mut self.0)
     }
 
     fn number(&mut self) -> Option<i64> {
