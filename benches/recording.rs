@@ -1,4 +1,4 @@
-//! How fast sessions are recorded, over HTTP and by `import`, beside a bare loop over the SQLite library with the
+//! How fast sessions are recorded, over HTTP and by `import` of each of its formats, beside a bare loop over the SQLite library with the
 //! same statements on the same data, each batch one durable transaction.
 //!
 //! `cargo bench --bench recording`; `SESSIONS` (1,000,000), `ROUNDS` (3) and `CONNECTIONS` (4) change the size.
@@ -16,38 +16,51 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use support::files::{self, FORMATS};
 use support::server::{Store, command};
-use support::{BATCH, Delivery, delivery, lines, median, setting};
+use support::{BATCH, Delivery, delivery, median, setting};
 
 fn main() {
     let total = setting("SESSIONS", 1_000_000);
     let rounds = setting("ROUNDS", 3);
     let connections = setting("CONNECTIONS", 4) as usize;
-    let (mut bare_rates, mut http_ratios, mut import_ratios) = (vec![], vec![], vec![]);
+    let (mut bare_rates, mut http_ratios) = (vec![], vec![]);
+    let mut import_ratios = FORMATS.map(|_| vec![]);
     for round in 1..=rounds {
         let bare = bare_loop(total);
         let http = Store::create().record_over_http(total, connections);
-        let import = by_import(total);
-        println!("round {round}: bare loop {bare:.0}/s, HTTP {http:.0}/s, import {import:.0}/s");
+        println!("round {round}: bare loop {bare:.0}/s, HTTP {http:.0}/s");
+        for (format, ratios) in FORMATS.into_iter().zip(&mut import_ratios) {
+            let import = by_import(format, total);
+            println!("round {round}: import of {format} {import:.0}/s");
+            ratios.push(import / bare);
+        }
         bare_rates.push(bare);
         http_ratios.push(http / bare);
-        import_ratios.push(import / bare);
     }
     println!("bare loop over SQLite: {:.0} sessions/s", median(bare_rates));
     println!(
         "  HTTP, NDJSON, {connections} connections: {:.2} of it (at least 0.5)",
         median(http_ratios)
     );
-    println!("  import: {:.2} of it (at least 0.75)", median(import_ratios));
+    for (format, ratios) in FORMATS.into_iter().zip(import_ratios) {
+        println!(
+            "  import of {format}: {:.2} of it (at least 0.75)",
+            median(ratios)
+        );
+    }
 }
 
 /// Deliveries a second of a whole run of `import`, the start of the process included.
-fn by_import(total: u64) -> f64 {
+fn by_import(format: &str, total: u64) -> f64 {
     let store = Store::create();
-    let file = lines(&store.apps, total);
+    let file = files::file(format, &store.apps, total);
     let path = file.path().to_str().unwrap();
     let started = Instant::now();
-    let summary = command(&store.data, &["import", path, "--workspace", "bench"]);
+    let summary = command(
+        &store.data,
+        &["import", path, "--workspace", "bench", "--format", format],
+    );
     let rate = total as f64 / started.elapsed().as_secs_f64();
     assert_eq!(summary["refused"], 0);
     rate

@@ -8,6 +8,7 @@
     clippy::panic
 )]
 
+pub mod files;
 pub mod load;
 pub mod server;
 
@@ -64,25 +65,50 @@ pub fn delivery(index: u64, total: u64) -> Delivery {
     }
 }
 
+/// What a file says of a delivery.
+pub struct Facts<'a> {
+    pub app: &'a str,
+    pub session: uuid::Uuid,
+    pub user: String,
+    pub time: jiff::Timestamp,
+    pub platform: &'static str,
+    pub os_version: String,
+    pub app_version: String,
+    pub language: &'static str,
+}
+
+impl<'a> Facts<'a> {
+    pub fn of(delivery: &Delivery, apps: &'a [String]) -> Self {
+        let (platform, language) = [("ios", "en-US"), ("android", "pt-BR"), ("web", "de")][delivery.app % 3];
+        Self {
+            app: &apps[delivery.app % apps.len()],
+            session: uuid::Uuid::from_u128(delivery.session),
+            user: format!("u{}", delivery.user),
+            time: jiff::Timestamp::from_second(delivery.started_at).unwrap(),
+            platform,
+            os_version: format!("17.{}", delivery.combination / 40),
+            app_version: format!("4.{}", delivery.combination % 40),
+            language,
+        }
+    }
+}
+
 /// As a line of NDJSON, about 260 bytes.
 pub fn write_line(out: &mut Vec<u8>, apps: &[String], delivery: &Delivery) {
-    let Delivery {
+    let Facts {
         app,
         session,
-        started_at,
         user,
-        combination,
-        duration,
-    } = delivery;
-    let time = jiff::Timestamp::from_second(*started_at).unwrap();
-    let session = uuid::Uuid::from_u128(*session);
-    let (platform, language) = [("ios", "en-US"), ("android", "pt-BR"), ("web", "de")][*app % 3];
-    let version = combination % 40;
-    let os = combination / 40;
+        time,
+        platform,
+        os_version,
+        app_version,
+        language,
+    } = Facts::of(delivery, apps);
+    let duration = delivery.duration;
     writeln!(
         out,
-        r#"{{"app_id":"{}","session_id":"{session}","user_id":"u{user}","started_at":"{time}","duration":{duration},"platform":"{platform}","os_version":"17.{os}","app_version":"4.{version}","language":"{language}","country":"BR"}}"#,
-        apps[*app % apps.len()]
+        r#"{{"app_id":"{app}","session_id":"{session}","user_id":"{user}","started_at":"{time}","duration":{duration},"platform":"{platform}","os_version":"{os_version}","app_version":"{app_version}","language":"{language}","country":"BR"}}"#,
     )
     .unwrap();
 }

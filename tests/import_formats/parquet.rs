@@ -47,6 +47,28 @@ fn files_of_pyarrow_are_read_whatever_their_types() {
 }
 
 #[test]
+fn columns_may_be_encoded_as_deltas() {
+    let place = Place::new();
+    let file = place.path("deltas");
+    python::run("write_parquet.py", &[file.to_str().unwrap(), "deltas", APP]);
+    let arguments = ["--app", "Shop", "--map", "started_at=when", "--format", "parquet"];
+    for (version, expected) in [("1.0", [3_000, 0, 0]), ("2.0", [0, 3_000, 0])] {
+        let file = format!("{}.{version}", file.display());
+        assert_eq!(
+            counts(&place.import(&[&[file.as_str()], &arguments[..]].concat())),
+            expected
+        );
+    }
+    let rows = stored(&place.path("store"));
+    assert_eq!(rows.len(), 3_000);
+    let last = rows.iter().find(|row| row["id"] == "session-02999").unwrap();
+    assert_eq!(
+        (&last["start"], &last["user"]),
+        (&json!(1_704_113_399_123_i64), &json!("u-3"))
+    );
+}
+
+#[test]
 fn an_export_is_opened_by_duckdb_and_imported_again() {
     let place = Place::new();
     let lines: String = (0..250_000)

@@ -44,6 +44,18 @@ elif kind == "nanoseconds":
         "attributes.plan": pa.array(["pro", None]),
     }
     pq.write_table(pa.table(columns), file, compression="snappy")
+elif kind == "deltas":
+    # Many rows, so that each list of deltas has several blocks.
+    count = 3_000
+    columns = {
+        "session_id": pa.array([f"session-{number:05}" for number in range(count)]),
+        "when": pa.array([MILLIS + 1_000 * number for number in range(count)], pa.timestamp("ms")),
+        "user_id": pa.array([f"u-{number % 7}" if number % 3 else None for number in range(count)]),
+    }
+    encodings = {"session_id": "DELTA_BYTE_ARRAY", "when": "DELTA_BINARY_PACKED", "user_id": "DELTA_LENGTH_BYTE_ARRAY"}
+    for version in ["1.0", "2.0"]:
+        pq.write_table(pa.table(columns), f"{file}.{version}", use_dictionary=False, column_encoding=encodings,
+                       data_page_version=version)
 else:
     columns = {
         "session_id": pa.array(["a", "b", None]),
