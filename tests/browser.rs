@@ -177,6 +177,21 @@ fn what_a_server_that_was_down_missed_is_sent_once_when_it_is_back() {
 }
 
 #[test]
+fn where_there_are_no_beacons_leaving_is_reported_all_the_same() {
+    let server = Server::start();
+    let mut browser = Browser::start(&server.url);
+    browser.open("one", json!({ "app": server.app }));
+    eventually_sessions(&server, 1);
+    browser.evaluate("one", "delete Navigator.prototype.sendBeacon");
+    browser.pass(90);
+    browser.click("one");
+    browser.leave("one");
+    eventually("the end", || duration(&server, 0) >= 90.0);
+    assert_eq!(sessions(&server), 1);
+    assert_eq!(browser.errors(), json!([]));
+}
+
+#[test]
 fn what_the_page_knows_about_a_person_is_reported() {
     let server = Server::start();
     let mut browser = Browser::start(&server.url);
