@@ -10,11 +10,14 @@ use super::source;
 use crate::collect::parquet::Table;
 use crate::collect::table::Rename;
 
+/// Rows between two steps of the progress bar.
+const STEP: u64 = 4_096;
+
 /// Reads one input.
 pub(super) fn read(sink: &mut Sink, input: &mut Input, renames: &[Rename]) -> Result<(), Halt> {
     let name = input.name();
     sink.rejects.begin(&Kind::Lines, &name)?;
-    let file = source::seekable(input, &sink.progress)
+    let (file, bytes) = source::seekable(input, &sink.progress)
         .with_context(|| format!("can't read {name}"))
         .map_err(Halt::Broken)?;
     let failed = || format!("can't import {name}");
@@ -23,15 +26,24 @@ pub(super) fn read(sink: &mut Sink, input: &mut Input, renames: &[Rename]) -> Re
         .map_err(Halt::Broken)?;
     sink.ignored(table.columns().ignored());
     let mut rows = table.rows().with_context(failed).map_err(Halt::Broken)?;
+    let mut share = Share {
+        bytes,
+        rows: table.row_count(),
+        shown: 0,
+    };
     let mut number = 0;
     loop {
         let row = rows
             .next_row()
             .with_context(|| format!("{name} could not be read after row {number}"));
         let Some(row) = row.map_err(Halt::Broken)? else {
+            sink.progress.inc(share.rest());
             return Ok(());
         };
         number += 1;
+        if number % STEP == 0 {
+            sink.progress.inc(share.after(number));
+        }
         match table.session(&row, &sink.context()) {
             Ok(session) => sink.session(session)?,
             Err(error) => {
@@ -39,5 +51,27 @@ pub(super) fn read(sink: &mut Sink, input: &mut Input, renames: &[Rename]) -> Re
                 sink.refuse(Place::Row(&name, number), &error.to_string(), content.as_bytes())?;
             }
         }
+    }
+}
+
+/// What rows are of a file's bytes, for the progress bar.
+struct Share {
+    bytes: u64,
+    rows: u64,
+    shown: u64,
+}
+
+impl Share {
+    /// Bytes to add when so many rows are read.
+    fn after(&mut self, rows: u64) -> u64 {
+        let part = u128::from(self.bytes) * u128::from(rows) / u128::from(self.rows.max(1));
+        let until = u64::try_from(part).map_or(self.bytes, |part| part.min(self.bytes));
+        let more = until.saturating_sub(self.shown);
+        self.shown += more;
+        more
+    }
+
+    fn rest(&self) -> u64 {
+        self.bytes.saturating_sub(self.shown)
     }
 }

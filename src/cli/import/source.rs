@@ -31,8 +31,9 @@ pub(super) fn spool(input: &mut Input) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens an input for formats that are not read from the beginning to the end: as it is, or a copy of it.
-pub(super) fn seekable(input: &mut Input, progress: &ProgressBar) -> io::Result<File> {
+/// Opens an input for formats that are not read from the beginning to the end: as it is, or a copy of it. Also returns how
+/// many bytes the progress bar does not know of yet.
+pub(super) fn seekable(input: &mut Input, progress: &ProgressBar) -> io::Result<(File, u64)> {
     let plain = match input.is_stdin() {
         true => None,
         false => {
@@ -43,14 +44,13 @@ pub(super) fn seekable(input: &mut Input, progress: &ProgressBar) -> io::Result<
         }
     };
     if let Some(file) = plain {
-        progress.inc(input.size.unwrap_or(0));
-        return Ok(file);
+        return Ok((file, input.size.unwrap_or(0)));
     }
     let mut copy = NamedTempFile::new()?;
     io::copy(&mut open(input, progress)?, &mut copy)?;
     let file = copy.reopen()?;
     input.spooled = Some(copy);
-    Ok(file)
+    Ok((file, 0))
 }
 
 /// A bar over the bytes of all inputs, or a running count where their size is not known. Shown only on a terminal.

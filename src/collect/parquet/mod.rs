@@ -81,6 +81,12 @@ impl Table {
         &self.columns
     }
 
+    /// How many rows it says it has.
+    pub fn row_count(&self) -> u64 {
+        let rows = self.reader.metadata().file_metadata().num_rows();
+        rows.try_into().unwrap_or(0)
+    }
+
     /// Its rows, from the first.
     ///
     /// # Errors
