@@ -259,6 +259,38 @@ fn the_reference_s_commands_are_those_of_their_endpoints() {
 }
 
 #[test]
+fn a_setting_that_can_t_be_is_refused_before_anything_starts() {
+    let place = tempfile::TempDir::new().unwrap();
+    let file = place.path().join("bad.toml");
+    std::fs::write(
+        &file,
+        "log-level = \"info\"\ntrusted-proxies = [\"10.0.0.1/8\"]\n",
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    for (arguments, expected) in [
+        (
+            &["--log-level", "verbose"][..],
+            "'verbose' is no log level; use off, error, warn, info, debug or trace, or MODULE=LEVEL",
+        ),
+        (
+            &["--trusted-proxies", "proxy"],
+            "'proxy' is neither an address such as",
+        ),
+        (&["--trusted-proxies", "10.0.0.1/8"], "the network is 10.0.0.0/8"),
+        (
+            &["--config", file],
+            "bad.toml:2: '10.0.0.1/8' is an address inside a network; the network is 10.0.0.0/8",
+        ),
+    ] {
+        let output = run(&place.path().join("store"), &[&["serve"], arguments].concat());
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && errors.contains(expected), "{errors}");
+    }
+    assert!(!place.path().join("store").exists());
+}
+
+#[test]
 fn one_server_at_a_time_and_an_address_that_is_taken_are_said_in_one_line() {
     let server = Server::start();
     let second = run(

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::{HeaderMap, HeaderName};
 use parking_lot::Mutex;
@@ -115,7 +115,7 @@ impl RateLimiter {
 
     /// Notes a failed authentication; the seconds to wait if the address has had too many.
     pub fn failed_authentication(&self, address: IpAddr, now: i64) -> Option<u64> {
-        let (failures, reset) = self.failures.count(address, now, 1);
+        let (failures, reset) = self.failures.count(subscriber(address), now, 1);
         (failures > MAX_FAILURES).then(|| u64::try_from(reset - now).unwrap_or_default().max(1))
     }
 
@@ -125,8 +125,16 @@ impl RateLimiter {
         if limit == 0 {
             return None;
         }
-        let (requests, reset) = self.clients.count(address, now, 1);
+        let (requests, reset) = self.clients.count(subscriber(address), now, 1);
         (requests > limit).then(|| u64::try_from(reset - now).unwrap_or_default().max(1))
+    }
+}
+
+/// Who has an address: with IPv6 everybody has at least 2^64 of them, which differ in the second half.
+fn subscriber(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() >> 64 << 64).into(),
+        four @ IpAddr::V4(_) => four,
     }
 }
 
@@ -180,5 +188,17 @@ mod tests {
         assert_eq!(limiter.client("192.0.2.2".parse().unwrap(), 2, 119), None);
         assert_eq!(limiter.client(address, 2, 120), None);
         assert_eq!(limiter.client(address, 0, 119), None);
+    }
+
+    #[test]
+    fn a_network_of_one_subscriber_has_one_budget() {
+        let limiter = RateLimiter::default();
+        let draw = |address: &str| limiter.client(address.parse().unwrap(), 1, 0).is_none();
+        assert!(draw("2001:db8:1:2::1"));
+        assert!(!draw("2001:db8:1:2:ffff::9"));
+        assert!(draw("2001:db8:1:3::1"));
+        assert!(draw("192.0.2.1"));
+        assert!(!draw("::ffff:192.0.2.1"));
+        assert!(draw("192.0.2.2"));
     }
 }

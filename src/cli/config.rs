@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::serve::LogFormat;
 
@@ -23,6 +23,7 @@ pub struct Config {
     /// `--log-level`
     pub log_level: Option<String>,
     /// `--trusted-proxies`
+    #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
     /// `--request-timeout`, seconds
     pub request_timeout: Option<u64>,
@@ -51,6 +52,12 @@ impl Config {
             }
         })
     }
+}
+
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let network = |text: &String| super::values::network(text).map_err(serde::de::Error::custom);
+    texts.iter().map(network).collect()
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

@@ -12,8 +12,10 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
-use super::Globals;
+use super::{Globals, values};
 use crate::api::{ApiState, Listeners, Settings};
 use crate::metrics::Metrics;
 use crate::model::{App, AppId, KeyId, KeySecret, NewKey, NewWorkspace, Permissions, WorkspaceId};
@@ -60,7 +62,8 @@ pub struct ServeArgs {
         long,
         env = "SESSIONMETER_TRUSTED_PROXIES",
         value_name = "CIDR",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = values::network
     )]
     pub trusted_proxies: Vec<IpNet>,
 
@@ -95,8 +98,8 @@ struct FirstKey {
 /// When the store can't be opened or an address can't be bound.
 pub async fn run(args: ServeArgs, globals: &Globals) -> anyhow::Result<()> {
     let args = args.or_config(globals)?;
-    let store = Arc::new(SqliteStore::open(&globals.data, Role::Server)?);
     start_logging(&args)?;
+    let store = Arc::new(SqliteStore::open(&globals.data, Role::Server)?);
     // Before the first key is made: it is shown only once, so nothing may fail any more.
     let bound = bind(&args).await?;
     let first = create_first(store.as_ref()).await?;
@@ -181,8 +184,15 @@ impl ServeArgs {
 
 fn start_logging(args: &ServeArgs) -> anyhow::Result<()> {
     let level = args.log_level.as_deref().unwrap_or("info");
-    let filter = tracing_subscriber::EnvFilter::try_new(level)
-        .with_context(|| format!("'{level}' is no log level; use error, warn, info or debug"))?;
+    // The filter's syntax would take any word for the name of a module.
+    let is_known = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    let filter = match level.split(',').all(is_known) {
+        true => EnvFilter::try_new(level).ok(),
+        false => None,
+    };
+    let filter = filter.with_context(|| {
+        format!("'{level}' is no log level; use off, error, warn, info, debug or trace, or MODULE=LEVEL")
+    })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -143,7 +143,7 @@ fn an_address_may_not_send_more_than_the_limit() {
 
 #[test]
 fn a_trusted_proxy_says_whose_request_it_is() {
-    let server = Server::start_with(&["--client-rate-limit", "2", "--trusted-proxies", "127.0.0.1/32"]);
+    let server = Server::start_with(&["--client-rate-limit", "2", "--trusted-proxies", "127.0.0.1"]);
     let json = ("content-type", "application/json");
     for address in ["192.0.2.1", "192.0.2.2", "192.0.2.1, 192.0.2.3"] {
         let (before, _) = until_refused(&server, "/v1/logs", &[json, ("x-forwarded-for", address)]);

@@ -1,10 +1,5 @@
 // sessionmeter: counts the sessions of a web page, without cookies.
-//
-//   <script src="https://HOST/session.js" data-app="APP-ID"></script>
-//
-// data-timeout: seconds without activity that end a session (1800). data-version: the app's version.
-// data-respect-dnt: report nothing for people who ask not to be tracked.
-// sessionmeter.set({plan: "pro"}) and sessionmeter.identify("user-1") go into sessions that are not sent yet.
+// How it is used: docs/clients.md. data-timeout is in seconds.
 (function () {
   "use strict";
   var script = document.currentScript;
@@ -135,8 +130,10 @@
     else addEventListener("load", function () { setTimeout(send); });
   }
 
+  // A clock that was set back, or a session of weeks, must not make the server refuse all of it.
   function end(current) {
-    enqueue(Object.assign({}, current.session, { ended_at: current.last }));
+    var start = current.session.started_at, last = Math.min(current.last, start + 6048e5);
+    enqueue(Object.assign({}, current.session, { ended_at: Math.max(last, start) }));
   }
 
   // The server counts a session once, however often it is sent: what is not known to have arrived is sent again.
@@ -161,7 +158,7 @@
     fetch(url, { method: "POST", body: text, credentials: "omit", keepalive: text.length < 60000 })
       .then(function (answer) {
         // What is wrong stays wrong; what can't be taken now is sent later.
-        if (!answer.ok && answer.status !== 400) throw answer.status;
+        if (answer.status !== 201 && answer.status !== 400) throw answer.status;
         names.forEach(function (name, index) {
           if (JSON.stringify(load(name)) === sent[index]) remove(name);
         });
@@ -176,9 +173,11 @@
       });
   }
 
+  var left;
   function leave() {
     var current = load("now");
-    if (!current.session) return;
+    if (!current.session || left === current.last) return;
+    left = current.last;
     end(current);
     var blob = new Blob([body(waiting())], { type: "text/plain" });
     if (!(navigator.sendBeacon && navigator.sendBeacon(url, blob))) send();
