@@ -16,6 +16,10 @@ const MAX_READ: usize = 128;
 const NANOS_PER_MILLI: u64 = 1_000_000;
 const MAX_IDENTITY_BYTES: usize = 256;
 
+/// The events that are about sessions.
+pub(super) const EVENTS: [&str; 2] = [START, END];
+const START: &str = "session.start";
+const END: &str = "session.end";
 const APP: &str = "sessionmeter.app.id";
 const SESSION: &str = "session.id";
 const PREVIOUS: &str = "session.previous_id";
@@ -112,8 +116,8 @@ impl<'c> Gatherer<'c> {
             _ => record.attributes.text(EVENT).unwrap_or_default(),
         };
         let starts = match name {
-            "session.start" => true,
-            "session.end" => false,
+            START => true,
+            END => false,
             _ => return,
         };
         self.events += 1;
@@ -136,6 +140,20 @@ impl<'c> Gatherer<'c> {
                 self.delivery.without_app += 1;
                 self.delivery.refused.push((index, error));
             }
+        }
+    }
+
+    /// Passes over a record that can't be read, or refuses it if it may be about a session.
+    pub(super) fn refuse(&mut self, concerns_sessions: bool, reason: &str) {
+        let index = self.records;
+        self.records += 1;
+        if !concerns_sessions {
+            return;
+        }
+        self.events += 1;
+        if self.events <= MAX_SESSIONS {
+            let error = ItemError(format!("not a log record: {reason}"));
+            self.delivery.refused.push((index, error));
         }
     }
 

@@ -1,6 +1,7 @@
 //! OTLP as JSON, read as generously as clients write it: numbers as numbers or texts, names in camelCase or with
 //! underscores, members that are not known, `null` for what is absent.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{
@@ -9,7 +10,7 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 use super::OtlpError;
-use super::event::{Attributes, Gatherer, Record, Value};
+use super::event::{Attributes, EVENTS, Gatherer, Record, Value};
 use crate::collect::json::cut;
 use crate::collect::scalar::{Name, Scalar};
 
@@ -35,12 +36,20 @@ fn resource_logs(text: &str, gatherer: &mut Gatherer<'_>) -> serde_json::Result<
         let resource = resource.attributes.unwrap_or_default();
         each(item, SCOPE_LOGS, |item| {
             each(item, LOG_RECORDS, |item| {
-                let record: WireRecord<'_> = serde_json::from_str(item)?;
-                gatherer.take(&resource, &record.into_record()?);
+                let record = serde_json::from_str(item).and_then(WireRecord::into_record);
+                match record {
+                    Ok(record) => gatherer.take(&resource, &record),
+                    Err(error) => gatherer.refuse(concerns_sessions(item), &cut(&error)),
+                }
                 Ok(())
             })
         })
     })
+}
+
+/// Whether a record that can't be read may be one of ours. Most are other people's, and may be as they like.
+fn concerns_sessions(record: &str) -> bool {
+    EVENTS.iter().any(|event| record.contains(event))
 }
 
 /// Calls for each item of the array that is this member of an object.
@@ -205,7 +214,7 @@ struct WireAttribute<'a> {
 #[serde(rename_all = "camelCase")]
 struct WireValue<'a> {
     #[serde(borrow, alias = "string_value")]
-    string_value: Option<Scalar<'a>>,
+    string_value: Option<Text<'a>>,
     #[serde(borrow, alias = "bool_value")]
     bool_value: Option<Scalar<'a>>,
     #[serde(borrow, alias = "int_value")]
@@ -216,7 +225,7 @@ struct WireValue<'a> {
 
 impl<'a> WireValue<'a> {
     fn into_value(self) -> Value<'a> {
-        if let Some(Scalar::Text(text)) = self.string_value {
+        if let Some(Text(Some(text))) = self.string_value {
             return Value::Text(text);
         }
         let integer = match self.int_value {
@@ -235,5 +244,38 @@ impl<'a> WireValue<'a> {
             (_, _, Some(number)) => Value::Double(number),
             _ => Value::Other,
         }
+    }
+}
+
+/// A text; none where something else stands. JavaScript cuts texts in the middle of a character and writes `\ud83d`: that
+/// half becomes a replacement character instead of making all of the body unreadable.
+struct Text<'a>(Option<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?.get();
+        if !raw.starts_with('"') {
+            return Ok(Self(None));
+        }
+        if let Ok(Name(text)) = serde_json::from_str(raw) {
+            return Ok(Self(Some(text)));
+        }
+        let mut reader = serde_json::Deserializer::from_str(raw);
+        let text = reader.deserialize_bytes(LossyText).map_err(D::Error::custom)?;
+        Ok(Self(Some(Cow::Owned(text))))
+    }
+}
+
+struct LossyText;
+
+impl Visitor<'_> for LossyText {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+        Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 }
