@@ -41,15 +41,8 @@ fn row(text: &mut String, session: &Session) -> anyhow::Result<()> {
         duration.as_deref(),
         session.user_id(),
         session.device_id(),
-        properties.platform.as_deref(),
-        properties.os_version.as_deref(),
-        properties.app_version.as_deref(),
-        properties.device_model.as_deref(),
-        properties.country.as_deref(),
-        properties.language.as_deref(),
-        properties.attributes.map(serde_json::value::RawValue::get),
     ];
-    for (index, cell) in cells.into_iter().enumerate() {
+    for (index, cell) in cells.into_iter().chain(properties.list()).enumerate() {
         if index > 0 {
             text.push(',');
         }

@@ -12,26 +12,39 @@ use crate::model::{Millis, Session};
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct PropertyTexts<'a> {
     #[serde(borrow, default)]
-    pub(super) platform: Option<Cow<'a, str>>,
+    platform: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(super) os_version: Option<Cow<'a, str>>,
+    os_version: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(super) app_version: Option<Cow<'a, str>>,
+    app_version: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(super) device_model: Option<Cow<'a, str>>,
+    device_model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(super) country: Option<Cow<'a, str>>,
+    country: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(super) language: Option<Cow<'a, str>>,
+    language: Option<Cow<'a, str>>,
     /// A JSON object.
     #[serde(borrow, default)]
-    pub(super) attributes: Option<&'a RawValue>,
+    attributes: Option<&'a RawValue>,
 }
 
 impl<'a> PropertyTexts<'a> {
     pub(super) fn of(session: &'a Session) -> anyhow::Result<Self> {
         serde_json::from_str(session.properties().as_str())
             .with_context(|| format!("the properties of session '{}' are damaged", session.session_id()))
+    }
+
+    /// All of them, in the order of the columns.
+    pub(super) fn list(&self) -> [Option<&str>; 7] {
+        [
+            self.platform.as_deref(),
+            self.os_version.as_deref(),
+            self.app_version.as_deref(),
+            self.device_model.as_deref(),
+            self.country.as_deref(),
+            self.language.as_deref(),
+            self.attributes.map(RawValue::get),
+        ]
     }
 }
 

@@ -152,18 +152,15 @@ impl Rows {
             Some(session.session_id()),
             session.user_id(),
             session.device_id(),
-            properties.platform.as_deref(),
-            properties.os_version.as_deref(),
-            properties.app_version.as_deref(),
-            properties.device_model.as_deref(),
-            properties.country.as_deref(),
-            properties.language.as_deref(),
-            properties.attributes.map(serde_json::value::RawValue::get),
         ];
         self.started_at.push(session.started_at());
         self.duration
             .push(session.duration().map(|millis| f64::from(millis) / 1000.0));
-        for (column, text) in self.texts.iter_mut().zip(texts) {
+        for (column, text) in self
+            .texts
+            .iter_mut()
+            .zip(texts.into_iter().chain(properties.list()))
+        {
             column.push(text.map(ByteArray::from));
         }
         Ok(())
