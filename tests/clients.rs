@@ -48,19 +48,20 @@ fn public_key(server: &Server) -> String {
 type Stored = (i64, Option<i64>, Option<String>, Option<String>, String);
 
 fn stored(data: &Path) -> Vec<Stored> {
-    let store = rusqlite::Connection::open(data.join("sessions.sqlite")).unwrap();
-    let sql = "SELECT day * 86400000 + start, duration, u.value, d.value, p.content FROM sessions s
-               JOIN properties p ON p.ordinal = s.properties
-               LEFT JOIN identities u ON u.ordinal = s.user LEFT JOIN identities d ON d.ordinal = s.device
-               ORDER BY day, start, duration";
-    let mut statement = store.prepare(sql).unwrap();
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
-    let rows = statement.query_map([], row).unwrap();
-    rows.map(Result::unwrap)
-        .map(|(start, duration, user, device, properties): Stored| {
+    let all = support::stored::stored(data).into_iter();
+    let mut stored: Vec<Stored> = all
+        .map(|session| {
             // The store's own remark.
-            let properties = properties.replacen(r#","first_session":true"#, "", 1);
-            (start, duration, user, device, properties)
+            let properties = session.properties.replacen(r#","first_session":true"#, "", 1);
+            (
+                session.start,
+                session.duration,
+                session.user,
+                session.device,
+                properties,
+            )
         })
-        .collect()
+        .collect();
+    stored.sort_by_key(|session| (session.0, session.1));
+    stored
 }

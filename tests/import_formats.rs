@@ -22,7 +22,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const APP: &str = "00dc3cf6-1763-5d5b-8264-db458aa346c3";
@@ -83,20 +83,18 @@ fn counts(report: &Value) -> [u64; 3] {
     ["recorded", "duplicates", "refused"].map(|name| report[name].as_u64().unwrap())
 }
 
-/// The rows of a query on the store's file, each as JSON.
+/// All sessions of a store, each as JSON.
 fn stored(store: &Path) -> Vec<Value> {
-    let connection = rusqlite::Connection::open(store.join("sessions.sqlite")).unwrap();
-    let mut statement = connection
-        .prepare(
-            "SELECT json_object('id', CASE typeof(session_id) WHEN 'text' THEN session_id ELSE hex(session_id) END,
-                 'start', day * 86400000 + start, 'duration', duration, 'user', u.value, 'device', d.value,
-                 'properties', json(content))
-             FROM sessions JOIN properties p ON p.ordinal = sessions.properties
-             LEFT JOIN identities u ON u.ordinal = user LEFT JOIN identities d ON d.ordinal = device
-             ORDER BY day, start, session_id",
-        )
-        .unwrap();
-    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-    rows.map(|row| serde_json::from_str(&row.unwrap()).unwrap())
-        .collect()
+    let all = support::stored::stored(store).into_iter();
+    all.map(|session| {
+        json!({
+            "id": session.session_id,
+            "start": session.start,
+            "duration": session.duration,
+            "user": session.user,
+            "device": session.device,
+            "properties": serde_json::from_str::<Value>(&session.properties).unwrap(),
+        })
+    })
+    .collect()
 }

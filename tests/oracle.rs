@@ -17,6 +17,7 @@ mod endings;
 mod naive;
 #[path = "support/random.rs"]
 mod random;
+mod support;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -34,7 +35,6 @@ use sessionmeter::model::{App, AppId, KeyId, KeySecret, NewKey, NewWorkspace, Pe
 use sessionmeter::record::Recorder;
 use sessionmeter::series::Zone;
 use sessionmeter::store::Store;
-use sessionmeter::store::sqlite::{Role, SqliteStore};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -75,7 +75,7 @@ struct World {
 #[tokio::test]
 async fn every_series_is_what_a_naive_count_says() {
     let cases = from_environment("SESSIONMETER_ORACLE_CASES", 2_000);
-    let mut world = World::new();
+    let mut world = World::new().await;
     for _ in 0..cases.div_ceil(QUERIES) {
         world.visit().await;
     }
@@ -86,7 +86,7 @@ async fn every_series_is_what_a_naive_count_says() {
 #[tokio::test]
 async fn series_that_end_near_an_odd_change_are_what_a_naive_count_says() {
     const MOST: usize = 25;
-    let mut world = World::new();
+    let mut world = World::new().await;
     for name in world.odd.clone() {
         let mut workspace = world.create(&name).await;
         let changes = odd_changes(&workspace.zone);
@@ -113,11 +113,11 @@ async fn series_that_end_near_an_odd_change_are_what_a_naive_count_says() {
 }
 
 impl World {
-    fn new() -> Self {
+    async fn new() -> Self {
         let seed = Random::seed("SESSIONMETER_ORACLE_SEED");
         println!("SESSIONMETER_ORACLE_SEED={seed}");
         let directory = TempDir::new().unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.path(), Role::Server).unwrap());
+        let store = support::open(directory.path()).await;
         let metrics = Arc::new(Metrics::new());
         let recorder = Recorder::start(store.clone(), metrics.clone());
         let state = ApiState::new(store.clone(), recorder.clone(), metrics, Settings::default());

@@ -57,20 +57,18 @@ fn hours(server: &Server, length: u32, last: &str) -> Vec<u64> {
 type Stored = (i64, Option<i64>, Option<String>, Option<String>, String);
 
 fn stored(data: &Path, session_id: &str) -> Vec<Stored> {
-    let store = rusqlite::Connection::open(data.join("sessions.sqlite")).unwrap();
-    let sql = "SELECT day * 86400000 + start, duration, u.value, d.value, p.content FROM sessions s
-               JOIN properties p ON p.ordinal = s.properties
-               LEFT JOIN identities u ON u.ordinal = s.user LEFT JOIN identities d ON d.ordinal = s.device
-               WHERE session_id = ?1 OR session_id = ?2 ORDER BY day, start";
-    let uuid = uuid::Uuid::try_parse(session_id)
-        .map(|id| id.into_bytes().to_vec())
-        .unwrap_or_default();
-    let mut statement = store.prepare(sql).unwrap();
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
-    let rows = statement
-        .query_map(rusqlite::params![session_id, uuid], row)
-        .unwrap();
-    rows.map(Result::unwrap).collect()
+    let all = support::stored::stored(data).into_iter();
+    all.filter(|session| session.session_id == session_id)
+        .map(|session| {
+            (
+                session.start,
+                session.duration,
+                session.user,
+                session.device,
+                session.properties,
+            )
+        })
+        .collect()
 }
 
 /// The counters agree with the sessions; how many there are.

@@ -21,13 +21,18 @@ pub struct Store {
     pub data: PathBuf,
     pub apps: Vec<String>,
     pub key: String,
-    _directory: tempfile::TempDir,
+    _directory: Option<tempfile::TempDir>,
 }
 
 impl Store {
     pub fn create() -> Self {
         let directory = tempfile::TempDir::new().unwrap();
         let data = directory.path().join("store");
+        Self::create_at(data, Some(directory))
+    }
+
+    /// In a directory, or at the address of an empty ClickHouse database.
+    pub fn create_at(data: PathBuf, directory: Option<tempfile::TempDir>) -> Self {
         command(
             &data,
             &["workspace", "create", "bench", "--time-zone", "America/New_York"],
@@ -104,7 +109,7 @@ impl Store {
                 "off",
                 "--log-level",
                 "warn",
-                "--data",
+                "--store",
             ])
             .arg(&self.data)
             .stdout(Stdio::piped())
@@ -145,7 +150,7 @@ pub fn binary() -> &'static str {
 
 pub fn command(data: &Path, arguments: &[&str]) -> Value {
     let output = Command::new(binary())
-        .arg("--data")
+        .arg("--store")
         .arg(data)
         .args(arguments)
         .arg("--json")

@@ -7,8 +7,7 @@ use super::globals::Globals;
 use super::output::{print_bytes, print_json, print_line, table};
 use super::{lookup, values};
 use crate::model::{App, AppId, Name};
-use crate::store::Store;
-use crate::store::sqlite::Role;
+use crate::store::{Role, Store};
 
 /// Create and list apps
 ///
@@ -70,7 +69,7 @@ impl<'a> From<&'a App> for CreatedJson<'a> {
 
 /// Runs the command.
 pub(super) async fn run(command: AppCommand, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing)?;
+    let store = globals.open(Role::Existing).await?;
     let result = match command {
         AppCommand::Create {
             name,
@@ -80,14 +79,14 @@ pub(super) async fn run(command: AppCommand, globals: &Globals) -> anyhow::Resul
         } => {
             let id = id.unwrap_or_else(AppId::random);
             create(
-                &store,
+                store.as_ref(),
                 workspace.as_deref(),
                 App { id, name, platform },
                 globals.json,
             )
             .await
         }
-        AppCommand::List { workspace } => list(&store, workspace.as_deref(), globals.json),
+        AppCommand::List { workspace } => list(store.as_ref(), workspace.as_deref(), globals.json),
     };
     store.close().await;
     result

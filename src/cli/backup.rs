@@ -8,8 +8,7 @@ use serde_json::json;
 
 use super::globals::Globals;
 use super::output::{print_json, print_line, thousands};
-use crate::store::Store;
-use crate::store::sqlite::Role;
+use crate::store::Role;
 
 /// Write a consistent copy of the store into one file, while the server goes on
 ///
@@ -25,7 +24,7 @@ pub(super) struct BackupArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: BackupArgs, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing)?;
+    let store = globals.open(Role::Existing).await?;
     let result = store.backup(&args.file).await;
     store.close().await;
     result?;

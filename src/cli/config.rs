@@ -1,5 +1,6 @@
 //! The optional configuration file: TOML, where an unknown key is an error.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -9,11 +10,13 @@ use serde::{Deserialize, Deserializer};
 use super::serve::LogFormat;
 
 /// What a configuration file may say. Environment variables and flags of the same names come before it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Config {
     /// `--data`
     pub data: Option<PathBuf>,
+    /// `--store`
+    pub store: Option<String>,
     /// `--listen`
     pub listen: Option<String>,
     /// `--ops-listen`
@@ -29,6 +32,15 @@ pub struct Config {
     pub request_timeout: Option<u64>,
     /// `--client-rate-limit`, requests a minute and address
     pub client_rate_limit: Option<u64>,
+}
+
+impl fmt::Debug for Config {
+    /// Without the store, whose address may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("data", &self.data)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Config {
@@ -73,6 +85,7 @@ mod tests {
     fn every_documented_key_is_read() {
         let config = Config::parse(
             "data = '/var/lib/sessionmeter'\n\
+             store = 'clickhouse://host/db'\n\
              listen = '0.0.0.0:8080'\n\
              ops-listen = '127.0.0.1:8081'\n\
              log-format = 'json'\n\
@@ -83,6 +96,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.data.as_deref(), Some(Path::new("/var/lib/sessionmeter")));
+        assert_eq!(config.store.as_deref(), Some("clickhouse://host/db"));
         assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(config.log_format, Some(LogFormat::Json));
         assert_eq!(config.request_timeout, Some(30));
@@ -95,7 +109,7 @@ mod tests {
         let message = Config::parse("data = 'x'\nlisten_on = 'y'\n").unwrap_err();
         assert_eq!(
             message,
-            ":2: unknown field 'listen_on', expected one of 'data', 'listen', 'ops-listen', 'log-format', \
+            ":2: unknown field 'listen_on', expected one of 'data', 'store', 'listen', 'ops-listen', 'log-format', \
              'log-level', 'trusted-proxies', 'request-timeout', 'client-rate-limit'"
         );
     }

@@ -21,8 +21,8 @@ use crate::metrics::Metrics;
 use crate::model::{App, KeyId, KeySecret, Name, NewKey, NewWorkspace, Permissions, WorkspaceId};
 use crate::record::Recorder;
 use crate::series::Zone;
-use crate::store::Store;
-use crate::store::sqlite::{Role, SqliteStore};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Role, Store};
 
 const SEED: u64 = 0x5E55_1011;
 /// Days that are recorded in one go.

@@ -26,8 +26,7 @@ use super::output::{print_json, print_line, thousands};
 use crate::model::{Millis, Session};
 use crate::series::ending_at;
 use crate::series::{EndingAt, Length, Unit, Window, Zone};
-use crate::store::sqlite::Role;
-use crate::store::{Selection, Store};
+use crate::store::{Role, Selection, Store};
 
 /// Batches that wait to be written.
 const WAITING: usize = 4;
@@ -80,8 +79,8 @@ fn day(zone: &Zone, date: &EndingAt) -> Option<(Millis, Millis)> {
 
 /// Runs the command.
 pub(super) async fn run(args: ExportArgs, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing)?;
-    let result = export(&store, &args, globals.json).await;
+    let store = globals.open(Role::Existing).await?;
+    let result = export(store.as_ref(), &args, globals.json).await;
     store.close().await;
     result
 }

@@ -38,8 +38,7 @@ use super::output::thousands;
 use crate::collect::table::Rename;
 use crate::metrics::Metrics;
 use crate::record::{RecordError, Recorder, Tally};
-use crate::store::Store;
-use crate::store::sqlite::Role;
+use crate::store::{Role, Store};
 
 /// Batches with the recorder at one time: one is committed while the others are the next commit.
 const IN_FLIGHT: usize = 4;
@@ -91,7 +90,7 @@ pub(super) async fn run(args: ImportArgs, globals: &Globals) -> anyhow::Result<(
         bail!("--map is for files with columns, and there is none");
     }
     let rejects = Rejects::new(args.rejects.clone())?;
-    let store: Arc<dyn Store> = Arc::new(globals.open(Role::Existing)?);
+    let store = globals.open(Role::Existing).await?;
     let result = import(&store, &args, inputs, rejects, globals.json).await;
     store.close().await;
     result

@@ -10,8 +10,7 @@ use super::globals::Globals;
 use super::output::{print_bytes, print_json, print_line, table, utc};
 use super::{lookup, values};
 use crate::model::{ApiKey, KeyId, KeySecret, Name, NewKey, Permissions};
-use crate::store::sqlite::Role;
-use crate::store::{Store, WorkspaceEntry};
+use crate::store::{Role, Store, WorkspaceEntry};
 
 /// Create, list and revoke API keys
 ///
@@ -100,12 +99,12 @@ struct RevokedJson<'a> {
 
 /// Runs the command.
 pub(super) async fn run(command: KeyCommand, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing)?;
+    let store = globals.open(Role::Existing).await?;
     let result = match command {
-        KeyCommand::Create(args) => create(&store, args, globals.json).await,
-        KeyCommand::List { workspace } => list(&store, workspace.as_deref(), globals.json),
+        KeyCommand::Create(args) => create(store.as_ref(), args, globals.json).await,
+        KeyCommand::List { workspace } => list(store.as_ref(), workspace.as_deref(), globals.json),
         KeyCommand::Revoke { key, workspace } => {
-            revoke(&store, &key, workspace.as_deref(), globals.json).await
+            revoke(store.as_ref(), &key, workspace.as_deref(), globals.json).await
         }
     };
     store.close().await;

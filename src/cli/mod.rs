@@ -13,6 +13,7 @@ mod globals;
 mod import;
 mod key;
 mod lookup;
+mod migrate;
 mod output;
 mod restore;
 mod segment;
@@ -28,7 +29,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use self::config::Config;
-pub use self::globals::{GlobalArgs, Globals};
+pub use self::globals::{GlobalArgs, Globals, Place};
 pub use self::output::{one_line, output_was_closed};
 
 /// Counts app sessions and answers GET /sessions/data_series from your own machine.
@@ -72,6 +73,7 @@ enum Command {
     Series(series::SeriesArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
+    Migrate(migrate::MigrateArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
     Verify(verify::VerifyArgs),
@@ -112,6 +114,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Series(args) => series::run(args, &globals).await,
         Command::Import(args) => import::run(args, &globals).await,
         Command::Export(args) => export::run(args, &globals).await,
+        Command::Migrate(args) => migrate::run(args, &globals).await,
         Command::Backup(args) => backup::run(args, &globals).await,
         Command::Restore(args) => restore::run(args, &globals).await,
         Command::Verify(args) => verify::run(args, &globals).await,

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::globals::Globals;
+use super::globals::{Globals, Place};
 use super::output::{print_json, print_line};
-use crate::store::sqlite::restore;
+use crate::store::Role;
+use crate::store::copy::from_file;
+use crate::store::sqlite;
 
 /// Make a new store out of a backup
 ///
-/// The file is checked first. The directory that --data names must be new or have no store in it: nothing is
-/// ever replaced.
+/// The file is checked first. The directory that --data names must be new or have no store in it, a store in ClickHouse
+/// (--store) must be empty: nothing is ever replaced.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  sessionmeter restore /backups/sessions-2018-06-28.sqlite --data ./restored"
@@ -25,14 +27,21 @@ pub(super) struct RestoreArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: RestoreArgs, globals: &Globals) -> anyhow::Result<()> {
-    let (file, data) = (args.file.clone(), globals.data.clone());
-    tokio::task::spawn_blocking(move || restore(&file, &data)).await??;
+    match &globals.store {
+        Place::Directory(directory) => {
+            let (file, directory) = (args.file.clone(), directory.clone());
+            tokio::task::spawn_blocking(move || sqlite::restore(&file, &directory)).await??;
+        }
+        place @ Place::ClickHouse(_) => {
+            let store = place.open(Role::Command).await?;
+            let restored = from_file(&args.file, store.as_ref()).await;
+            store.close().await;
+            restored?;
+        }
+    }
+    let place = globals.store.to_string();
     match globals.json {
-        true => print_json(&json!({"file": args.file, "data": globals.data})),
-        false => print_line(&format!(
-            "restored {} into {}",
-            args.file.display(),
-            globals.data.display()
-        )),
+        true => print_json(&json!({"file": args.file, "data": place})),
+        false => print_line(&format!("restored {} into {place}", args.file.display())),
     }
 }

@@ -9,8 +9,7 @@ use self::print::{list, print_change, show};
 use super::globals::Globals;
 use super::lookup;
 use crate::model::{Filter, Name, NewSegment, Segment, SegmentChange, SegmentId, SegmentNotes};
-use crate::store::Store;
-use crate::store::sqlite::Role;
+use crate::store::{Role, Store};
 
 /// Create, list, change, track and delete segments
 ///
@@ -125,8 +124,8 @@ pub(super) struct WaitArgs {
 
 /// Runs the command.
 pub(super) async fn run(command: SegmentCommand, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing)?;
-    let result = run_on(&store, command, globals.json).await;
+    let store = globals.open(Role::Existing).await?;
+    let result = run_on(store.as_ref(), command, globals.json).await;
     store.close().await;
     result
 }

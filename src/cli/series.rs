@@ -16,8 +16,7 @@ use super::output::{print_bytes, print_line};
 use crate::api::data_series;
 use crate::model::{Segment, Tracking};
 use crate::series::{EndingAt, Length, Unit, Window, ending_at};
-use crate::store::sqlite::Role;
-use crate::store::{Scope, Store, WorkspaceEntry};
+use crate::store::{Role, Scope, Store, WorkspaceEntry};
 
 /// Show sessions per day or hour as a table with bars
 ///
@@ -60,8 +59,8 @@ fn length(text: &str) -> Result<Length, String> {
 
 /// Runs the command.
 pub(super) async fn run(args: SeriesArgs, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing)?;
-    let result = run_on(&store, &args, globals.json).await;
+    let store = globals.open(Role::Existing).await?;
+    let result = run_on(store.as_ref(), &args, globals.json).await;
     store.close().await;
     result
 }

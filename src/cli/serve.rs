@@ -20,8 +20,7 @@ use crate::api::{ApiState, Listeners, Settings};
 use crate::metrics::Metrics;
 use crate::model::{App, AppId, KeyId, KeySecret, NewKey, NewWorkspace, Permissions, WorkspaceId};
 use crate::record::Recorder;
-use crate::store::Store;
-use crate::store::sqlite::{Role, SqliteStore};
+use crate::store::{Role, Store, StoreError};
 
 const LISTEN: &str = "127.0.0.1:8080";
 const OPS_LISTEN: &str = "127.0.0.1:8081";
@@ -99,7 +98,7 @@ struct FirstKey {
 pub async fn run(args: ServeArgs, globals: &Globals) -> anyhow::Result<()> {
     let args = args.or_config(globals)?;
     start_logging(&args)?;
-    let store = Arc::new(SqliteStore::open(&globals.data, Role::Server)?);
+    let store = globals.open(Role::Server).await?;
     // Before the first key is made: it is shown only once, so nothing may fail any more.
     let bound = bind(&args).await?;
     let first = create_first(store.as_ref()).await?;
@@ -271,7 +270,11 @@ async fn create_first(store: &dyn Store) -> anyhow::Result<Option<FirstKey>> {
         name: "default".parse()?,
         time_zone: "UTC".into(),
     };
-    store.create_workspace(workspace).await?;
+    match store.create_workspace(workspace).await {
+        // Another process that shares the store was faster; it shows the key.
+        Err(StoreError::Conflict(_)) => return Ok(None),
+        created => created?,
+    };
     let app = App {
         id: first.app,
         name: "default".parse()?,

@@ -7,8 +7,7 @@ use serde::Serialize;
 use super::globals::Globals;
 use super::output::{print_json, print_line, thousands, utc};
 use crate::model::{AppId, SegmentId};
-use crate::store::sqlite::Role;
-use crate::store::{Catalog, Mismatch, Store, Verification};
+use crate::store::{Catalog, Mismatch, Role, Verification};
 
 /// Mismatches that are listed for people; `--json` lists all that the store reports.
 const LISTED: usize = 10;
@@ -23,7 +22,7 @@ pub(super) struct VerifyArgs {}
 
 /// Runs the command.
 pub(super) async fn run(VerifyArgs {}: VerifyArgs, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing)?;
+    let store = globals.open(Role::Existing).await?;
     let found = store.verify().await;
     let catalog = store.catalog();
     store.close().await;

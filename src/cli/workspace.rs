@@ -7,8 +7,7 @@ use super::globals::Globals;
 use super::output::{print_bytes, print_json, print_line, table, thousands};
 use super::{lookup, values};
 use crate::model::{Name, NewWorkspace, Workspace, WorkspaceId};
-use crate::store::sqlite::Role;
-use crate::store::{RateLimitChange, Store};
+use crate::store::{RateLimitChange, Role, Store};
 
 /// Create, list and change workspaces
 ///
@@ -113,8 +112,8 @@ pub(super) async fn run(command: WorkspaceCommand, globals: &Globals) -> anyhow:
         WorkspaceCommand::Create { .. } => Role::Command,
         _ => Role::Existing,
     };
-    let store = globals.open(role)?;
-    let result = run_on(&store, command, globals.json).await;
+    let store = globals.open(role).await?;
+    let result = run_on(store.as_ref(), command, globals.json).await;
     store.close().await;
     result
 }

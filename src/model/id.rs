@@ -33,6 +33,11 @@ macro_rules! id {
                 Self(Uuid::new_v4())
             }
 
+            /// From the 16 bytes of [`Self::as_bytes`].
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
             /// The id's 16 bytes, in the order in which they are written.
             pub fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()

@@ -5,7 +5,11 @@
 //! (counters) can be recounted from the sessions, and [`Store::verify`] does exactly that.
 
 mod catalog;
+pub mod clickhouse;
+pub mod copy;
 mod error;
+mod recent;
+pub mod records;
 pub mod sqlite;
 mod verification;
 
@@ -19,10 +23,22 @@ pub use catalog::{Catalog, WorkspaceEntry};
 pub use error::StoreError;
 pub use verification::{Mismatch, Verification};
 
+use self::records::{Records, SessionRecord, UserRecord};
 use crate::model::{
     App, AppId, KeyId, Millis, NewApp, NewKey, NewSegment, NewWorkspace, SegmentChange, SegmentId, Session,
     SessionEnd, UserUpdate, Workspace, WorkspaceId,
 };
+
+/// What the process is going to do with the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Serve it: an embedded store has one server at a time.
+    Server,
+    /// Run a command, also beside a server. Where there is no store yet, one is made.
+    Command,
+    /// Run a command that needs an existing store.
+    Existing,
+}
 
 /// Whose sessions are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -205,6 +221,30 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes a consistent copy into one file while the store goes on; `file` must not exist.
     async fn backup(&self, file: &Path) -> Result<(), StoreError>;
+
+    /// Workspaces, apps, keys and segments, all that is stored about them.
+    async fn records(&self) -> Result<Records, StoreError>;
+
+    /// Hands out users' attributes; when nobody receives batches any more, this ends.
+    async fn dump_users(&self, batches: mpsc::Sender<Vec<UserRecord>>) -> Result<(), StoreError>;
+
+    /// Like [`Store::export`], with what was recorded besides what was delivered.
+    async fn dump_sessions(
+        &self,
+        selection: Selection,
+        batches: mpsc::Sender<Vec<SessionRecord>>,
+    ) -> Result<(), StoreError>;
+
+    /// Takes over what another store holds: what is there already becomes as it is there, nothing is removed. Tracked
+    /// segments whose past is not counted here wait for that.
+    async fn adopt(&self, records: Records) -> Result<(), StoreError>;
+
+    /// The same of users' attributes. Their workspaces must be there.
+    async fn adopt_users(&self, users: Vec<UserRecord>) -> Result<(), StoreError>;
+
+    /// The same of sessions, with the properties that they were recorded with; durable and counted when this returns.
+    /// Their apps must be there.
+    async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError>;
 
     /// Writes out what is buffered and releases the store. Later calls fail.
     async fn close(&self);

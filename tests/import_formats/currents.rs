@@ -112,10 +112,8 @@ fn old_and_generic_schemas_from_standard_input_too() {
     ];
     let mixed = place.currents("mixed.avro", "null", "generic", &mixed);
     let output = std::process::Command::new(support::binary())
-        .args([
-            "import", "-", "--format", "currents", "--app", "Shop", "--json", "--data",
-        ])
-        .arg(place.path("store"))
+        .args(["import", "-", "--format", "currents", "--app", "Shop", "--json"])
+        .args(support::store_arguments(&place.path("store")))
         .stdin(std::fs::File::open(mixed).unwrap())
         .output()
         .unwrap();

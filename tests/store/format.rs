@@ -1,7 +1,8 @@
 //! Which files are opened, and which are refused and left alone.
 
+use sessionmeter::store::Role;
 use sessionmeter::store::StoreError;
-use sessionmeter::store::sqlite::{Role, SqliteStore};
+use sessionmeter::store::sqlite::SqliteStore;
 use tempfile::TempDir;
 
 use super::*;

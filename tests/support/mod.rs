@@ -1,15 +1,20 @@
 //! The real binary, started on free ports, and a client for it.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod clickhouse;
 pub mod packages;
+pub mod stored;
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+use sessionmeter::cli::Place;
+use sessionmeter::store::{Role, Store};
 use tempfile::TempDir;
 
 /// How a server is started, but for its store.
@@ -89,8 +94,7 @@ impl Server {
         command
             .args(SERVE)
             .arg(ANYWHERE)
-            .arg("--data")
-            .arg(data)
+            .args(store_arguments(data))
             .args(arguments);
         Self::launch(command, data)
     }
@@ -100,9 +104,16 @@ impl Server {
         let mut command = Command::new(binary());
         command
             .args(SERVE)
-            .args(["--listen", address, "--data"])
-            .arg(data);
+            .args(["--listen", address])
+            .args(store_arguments(data));
         Self::launch(command, data)
+    }
+
+    /// Over a store that is named in the environment.
+    pub fn start_over(store: &str) -> Self {
+        let mut command = Command::new(binary());
+        command.env("SESSIONMETER_STORE", store).args(SERVE).arg(ANYWHERE);
+        Self::launch(command, Path::new(""))
     }
 
     /// The same, with limits that a shell sets first, such as `ulimit -f 1000; trap "" XFSZ`.
@@ -112,8 +123,7 @@ impl Server {
             .args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), binary()])
             .args(SERVE)
             .arg(ANYWHERE)
-            .arg("--data")
-            .arg(data);
+            .args(store_arguments(data));
         Self::launch(command, data)
     }
 
@@ -123,25 +133,24 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let announced: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
-            let mut errors = String::new();
-            stderr.read_to_string(&mut errors).unwrap();
-            panic!("the server did not start: {line}{errors}")
-        });
         // The log must be read, or the server would wait when the pipe is full.
+        let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
         let kept = log.clone();
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 let mut kept = kept.lock().unwrap();
                 kept.push_str(&line);
                 kept.push('\n');
             }
+        });
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let announced: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+            reading.join().unwrap();
+            panic!("the server did not start: {line}{}", log.lock().unwrap())
         });
         let text = |name: &str| announced[name].as_str().unwrap_or_default().to_owned();
         Self {
@@ -279,7 +288,28 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if self._temporary.is_some() {
+            clickhouse::remove(&self.data);
+        }
     }
+}
+
+/// The store that stands for a directory: the directory itself, or a database on the ClickHouse cluster that
+/// tests/clickhouse.rs runs the tests against.
+pub fn store_arguments(data: &Path) -> [OsString; 2] {
+    match clickhouse::address(data) {
+        Some(address) => ["--store".into(), address.into()],
+        None => ["--data".into(), data.into()],
+    }
+}
+
+/// Opens the store that stands for a directory, in this process.
+pub async fn open(data: &Path) -> Arc<dyn Store> {
+    let place = match clickhouse::address(data) {
+        Some(address) => Place::read(&address).unwrap(),
+        None => Place::Directory(data.to_owned()),
+    };
+    place.open(Role::Server).await.unwrap()
 }
 
 /// Sends SIGTERM.
@@ -305,8 +335,7 @@ pub fn binary() -> &'static str {
 /// Runs a command on a store.
 pub fn run(data: &Path, arguments: &[&str]) -> Output {
     Command::new(binary())
-        .arg("--data")
-        .arg(data)
+        .args(store_arguments(data))
         .args(arguments)
         .stdin(Stdio::null())
         .output()
@@ -337,7 +366,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 /// Sends bytes on a connection of their own, ends that direction if asked to, and reads whatever comes back until
 /// the server closes: ask for `connection: close`. `None` where there is no answer.
 pub fn raw(address: &str, request: &[u8], half_close: bool) -> Option<Answer> {
-    use std::io::Write as _;
+    use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(std::time::Duration::from_secs(30)))

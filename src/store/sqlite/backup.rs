@@ -15,10 +15,7 @@ const PARTIAL: &str = ".partial";
 /// Copies one consistent state. The file appears under its name only when it is complete and on disk.
 pub(super) fn backup(connection: &Connection, file: &Path) -> Result<(), StoreError> {
     if file.exists() {
-        return Err(StoreError::Conflict(format!(
-            "{} exists already; name a new file",
-            file.display()
-        )));
+        return Err(StoreError::file_exists(file));
     }
     let partial = beside(file, PARTIAL);
     let path = partial

@@ -51,6 +51,8 @@ pub(super) struct Item {
     pub(super) workspace: i64,
     /// Whether an earlier item of the batch is the same session.
     pub(super) repeated: bool,
+    /// The properties with which another store has it.
+    pub(super) recorded: Option<String>,
 }
 
 impl Item {
@@ -62,16 +64,20 @@ impl Item {
 impl Batch {
     /// Sorts by key: neighbours share pages, which is what keeps large stores fast. Equal keys keep the order in
     /// which they were delivered.
-    pub(super) fn new(sessions: Vec<Session>, apps: &HashMap<AppId, (i64, i64)>) -> Result<Self, StoreError> {
-        let items = sessions.into_iter().map(|session| {
+    pub(super) fn new(
+        sessions: impl IntoIterator<Item = (Session, Option<String>)>,
+        apps: &HashMap<AppId, (i64, i64)>,
+    ) -> Result<Self, StoreError> {
+        let items = sessions.into_iter().map(|(session, recorded)| {
             let (app, workspace) = *apps
                 .get(&session.app())
-                .ok_or_else(|| StoreError::NotFound(format!("unknown app {}", session.app())))?;
+                .ok_or_else(|| StoreError::unknown("app", session.app()))?;
             Ok(Item {
                 session,
                 app,
                 workspace,
                 repeated: false,
+                recorded,
             })
         });
         let mut items = items.collect::<Result<Vec<_>, StoreError>>()?;

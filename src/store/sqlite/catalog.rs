@@ -68,14 +68,14 @@ impl Snapshot {
     /// The ordinal of a workspace.
     pub(super) fn workspace(&self, id: WorkspaceId) -> Result<i64, StoreError> {
         let ordinal = self.workspaces.get(&id).copied();
-        ordinal.ok_or_else(|| StoreError::NotFound(format!("unknown workspace {id}")))
+        ordinal.ok_or_else(|| StoreError::unknown("workspace", id))
     }
 
     /// The counters of a segment, once they are complete.
     pub(super) fn series(&self, id: SegmentId) -> Result<SeriesNumber, StoreError> {
         match self.segments.get(&id) {
-            Some(series) => series.ok_or_else(not_counted),
-            None => Err(StoreError::NotFound(format!("unknown segment {id}"))),
+            Some(series) => series.ok_or_else(StoreError::not_counted),
+            None => Err(StoreError::unknown("segment", id)),
         }
     }
 
@@ -160,11 +160,6 @@ impl Snapshot {
     }
 }
 
-/// Asked for in the moment in which it was counted anew.
-pub(super) fn not_counted() -> StoreError {
-    StoreError::Conflict("segment is being counted (0 %)".into())
-}
-
 fn group<T>(items: impl Iterator<Item = (i64, T)>) -> HashMap<i64, Vec<T>> {
     let mut groups: HashMap<i64, Vec<T>> = HashMap::new();
     for (owner, item) in items {
@@ -242,7 +237,7 @@ pub(super) fn unsigned(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or_default()
 }
 
-fn signed(limit: u64) -> i64 {
+pub(super) fn signed(limit: u64) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
@@ -263,9 +258,7 @@ pub(super) fn claim_id(transaction: &Transaction<'_>, id: &str) -> Result<(), St
         )
         .optional()?;
     match taken {
-        Some(kind) => Err(StoreError::Conflict(format!(
-            "the id {id} is taken by another {kind}; ids are unique on the whole server"
-        ))),
+        Some(kind) => Err(StoreError::id_taken(id, &kind)),
         None => Ok(()),
     }
 }
@@ -278,9 +271,7 @@ pub(super) fn claim_name(
     name: &str,
 ) -> Result<(), StoreError> {
     match transaction.prepare(sql)?.exists(params![workspace, name])? {
-        true => Err(StoreError::Conflict(format!(
-            "there is a {noun} named '{name}' already; names are unique"
-        ))),
+        true => Err(StoreError::name_taken(noun, name)),
         false => Ok(()),
     }
 }
@@ -293,7 +284,7 @@ pub(super) fn ordinal(transaction: &Transaction<'_>, workspace: WorkspaceId) -> 
             |row| row.get(0),
         )
         .optional()?
-        .ok_or_else(|| StoreError::NotFound(format!("unknown workspace {workspace}")))
+        .ok_or_else(|| StoreError::unknown("workspace", workspace))
 }
 
 pub(super) fn create_workspace(
@@ -411,7 +402,7 @@ pub(super) fn revoke_key(transaction: &Transaction<'_>, key: KeyId, now: Millis)
         params![key.to_string(), now],
     )?;
     match changed {
-        0 => Err(StoreError::NotFound(format!("unknown key {key}"))),
+        0 => Err(StoreError::unknown("key", key)),
         _ => Ok(()),
     }
 }

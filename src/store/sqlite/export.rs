@@ -1,6 +1,7 @@
 //! Hands out recorded sessions in the order of their keys, from one consistent state.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
@@ -16,11 +17,13 @@ const BATCH: usize = 5_000;
 const KEPT: usize = 50_000;
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
-/// Returns when everything is handed out, or nobody receives any more.
-pub(super) fn export(
+/// Returns when everything is handed out, or nobody receives any more. `item` makes what is handed out of a session and
+/// the text of its recorded properties.
+pub(super) fn export<T>(
     connection: &Connection,
     selection: &Selection,
-    batches: &Sender<Vec<Session>>,
+    batches: &Sender<Vec<T>>,
+    item: impl Fn(Session, &str) -> T,
 ) -> Result<(), StoreError> {
     let transaction = connection.unchecked_transaction()?;
     let mut properties = KnownProperties::new(&transaction);
@@ -38,15 +41,17 @@ pub(super) fn export(
             if !(from..to).contains(&started_at) {
                 continue;
             }
-            batch.push(Session::from_stored(StoredSession {
+            let (recorded, own) = properties.get(row.get(6)?)?;
+            let session = Session::from_stored(StoredSession {
                 app,
                 session_id: session_id(row.get_ref(1)?)?,
                 started_at,
                 duration: row.get(3)?,
                 user_id: row.get(4)?,
                 device_id: row.get(5)?,
-                properties: properties.get(row.get(6)?)?,
-            }));
+                properties: own.clone(),
+            });
+            batch.push(item(session, recorded));
             if batch.len() == BATCH {
                 let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
                 if batches.blocking_send(full).is_err() {
@@ -68,7 +73,9 @@ fn apps(transaction: &Transaction<'_>, selection: &Selection) -> Result<Vec<(i64
     let mut apps = Vec::new();
     while let Some(row) = rows.next()? {
         let id: String = row.get(1)?;
-        let id = id.parse().map_err(|_| damaged(&format!("'{id}' is no id")))?;
+        let id = id
+            .parse()
+            .map_err(|_| StoreError::damaged(format!("'{id}' is no id")))?;
         if selection.app.is_none_or(|app| app == id) {
             apps.push((row.get(0)?, id));
         }
@@ -80,22 +87,19 @@ fn session_id(value: ValueRef<'_>) -> Result<Box<str>, StoreError> {
     match value {
         ValueRef::Text(text) => String::from_utf8(text.to_vec())
             .map(String::into_boxed_str)
-            .map_err(|_| damaged("a session id is not UTF-8")),
+            .map_err(|_| StoreError::damaged("a session id is not UTF-8")),
         ValueRef::Blob(bytes) => Uuid::from_slice(bytes)
             .map(|uuid| uuid.hyphenated().to_string().into_boxed_str())
-            .map_err(|_| damaged("a session id is neither a text nor a UUID")),
-        _ => Err(damaged("a session id is neither a text nor a UUID")),
+            .map_err(|_| StoreError::damaged("a session id is neither a text nor a UUID")),
+        _ => Err(StoreError::damaged("a session id is neither a text nor a UUID")),
     }
-}
-
-fn damaged(how: &str) -> StoreError {
-    StoreError::Unusable(format!("the store is damaged: {how}"))
 }
 
 /// Combinations of properties by their ordinals.
 struct KnownProperties<'a> {
     transaction: &'a Transaction<'a>,
-    known: HashMap<i64, Properties>,
+    /// As they are recorded, and as they were delivered.
+    known: HashMap<i64, (String, Properties)>,
 }
 
 impl<'a> KnownProperties<'a> {
@@ -106,21 +110,23 @@ impl<'a> KnownProperties<'a> {
         }
     }
 
-    fn get(&mut self, ordinal: i64) -> Result<Properties, StoreError> {
-        if let Some(known) = self.known.get(&ordinal) {
-            return Ok(known.clone());
-        }
-        let content: Option<String> = self
-            .transaction
-            .prepare_cached("SELECT content FROM properties WHERE ordinal = ?1")?
-            .query_row([ordinal], |row| row.get(0))
-            .optional()?;
-        let content = content.ok_or_else(|| damaged("a combination of properties is missing"))?;
-        let properties = Properties::from_stored(&content);
-        if self.known.len() == KEPT {
+    fn get(&mut self, ordinal: i64) -> Result<&(String, Properties), StoreError> {
+        if self.known.len() >= KEPT && !self.known.contains_key(&ordinal) {
             self.known.clear();
         }
-        self.known.insert(ordinal, properties.clone());
-        Ok(properties)
+        match self.known.entry(ordinal) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let content: Option<String> = self
+                    .transaction
+                    .prepare_cached("SELECT content FROM properties WHERE ordinal = ?1")?
+                    .query_row([ordinal], |row| row.get(0))
+                    .optional()?;
+                let content =
+                    content.ok_or_else(|| StoreError::damaged("a combination of properties is missing"))?;
+                let own = Properties::from_stored(&content);
+                Ok(place.insert((content, own)))
+            }
+        }
     }
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
-use super::recent::Recent;
 use crate::model::{Properties, UserAttributes};
 use crate::store::StoreError;
+use crate::store::recent::Recent;
 
 /// What kind of identity a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -164,6 +164,18 @@ impl<'a> Interner<'a> {
     /// The attributes behind an ordinal, none behind 0.
     pub(super) fn attributes(&self, ordinal: u32) -> Result<UserAttributes, StoreError> {
         attributes(self.connection, ordinal)
+    }
+
+    /// The ordinal of a combination that another store has.
+    pub(super) fn recorded(&mut self, content: &str) -> Result<i64, StoreError> {
+        let (find, add) = (&mut self.find_properties, &mut self.add_properties);
+        let key = (content, "recorded");
+        self.cache.properties.get_or_else(key, || {
+            match find.query_row([content], |row| row.get(0)).optional()? {
+                Some(ordinal) => Ok(ordinal),
+                None => Ok(add.insert([content])?),
+            }
+        })
     }
 
     /// The ordinal of the combination with which a session is recorded: its own properties, its user's attributes

@@ -10,13 +10,14 @@ mod batch;
 mod catalog;
 mod cells;
 mod connection;
+mod copying;
 mod counters;
 mod export;
 mod interning;
 mod past;
 mod people;
 mod readers;
-mod recent;
+
 mod recording;
 mod schema;
 mod segments;
@@ -42,8 +43,9 @@ use self::past::Step;
 use self::readers::Readers;
 use self::watch::Watch;
 use self::writer::Writer;
+use super::records::{Records, SessionRecord, UserRecord};
 use super::{
-    Catalog, Counting, RateLimitChange, Recorded, Scope, Selection, Store, StoreError, Updated, Usage,
+    Catalog, Counting, RateLimitChange, Recorded, Role, Scope, Selection, Store, StoreError, Updated, Usage,
     Verification,
 };
 use crate::model::{
@@ -59,17 +61,6 @@ const FILE: &str = "sessions.sqlite";
 const LOCK: &str = "serve.lock";
 /// Jobs that may wait for the writer; callers queue in front of it.
 const JOBS: usize = 16;
-
-/// What the process is going to do with the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Serve it: one process at a time.
-    Server,
-    /// Run a command, also beside a server. A directory without a store is made one.
-    Command,
-    /// Run a command that needs an existing store.
-    Existing,
-}
 
 type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 
@@ -185,13 +176,23 @@ impl SqliteStore {
         Ok(())
     }
 
+    async fn record_all(
+        &self,
+        sessions: impl IntoIterator<Item = (Session, Option<String>)>,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let batch = Batch::new(sessions, &self.published.load().apps)?;
+        // The batch comes back to be freed here, not by the writer.
+        let recorded = self.on_writer(move |writer| writer.record(&batch).map(|outcomes| (outcomes, batch)));
+        recorded.await.map(|(outcomes, _)| outcomes)
+    }
+
     fn series_key(&self, scope: Scope, segment: Option<SegmentId>) -> Result<SeriesKey, StoreError> {
         let snapshot = self.published.load();
         let owner = match scope {
             Scope::Workspace(id) => Owner::Workspace(snapshot.workspace(id)?),
             Scope::App(id) => match snapshot.apps.get(&id) {
                 Some((ordinal, _)) => Owner::App(*ordinal),
-                None => return Err(StoreError::NotFound(format!("unknown app {id}"))),
+                None => return Err(StoreError::unknown("app", id)),
             },
         };
         Ok((owner, segment.map(|id| snapshot.series(id)).transpose()?))
@@ -342,10 +343,8 @@ impl Store for SqliteStore {
     }
 
     async fn record(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError> {
-        let batch = Batch::new(sessions, &self.published.load().apps)?;
-        // The batch comes back to be freed here, not by the writer.
-        let recorded = self.on_writer(move |writer| writer.record(&batch).map(|outcomes| (outcomes, batch)));
-        recorded.await.map(|(outcomes, _)| outcomes)
+        self.record_all(sessions.into_iter().map(|session| (session, None)))
+            .await
     }
 
     async fn end_sessions(&self, ends: Vec<SessionEnd>) -> Result<Vec<bool>, StoreError> {
@@ -377,8 +376,10 @@ impl Store for SqliteStore {
         selection: Selection,
         batches: mpsc::Sender<Vec<Session>>,
     ) -> Result<(), StoreError> {
-        self.on_reader(move |connection| export::export(connection, &selection, &batches))
-            .await
+        self.on_reader(move |connection| {
+            export::export(connection, &selection, &batches, |session, _| session)
+        })
+        .await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -408,6 +409,44 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn records(&self) -> Result<Records, StoreError> {
+        self.on_reader(copying::records).await
+    }
+
+    async fn dump_users(&self, batches: mpsc::Sender<Vec<UserRecord>>) -> Result<(), StoreError> {
+        self.on_reader(move |connection| copying::users(connection, &batches))
+            .await
+    }
+
+    async fn dump_sessions(
+        &self,
+        selection: Selection,
+        batches: mpsc::Sender<Vec<SessionRecord>>,
+    ) -> Result<(), StoreError> {
+        let item = |session, recorded: &str| SessionRecord {
+            session,
+            recorded: recorded.to_owned(),
+        };
+        self.on_reader(move |connection| export::export(connection, &selection, &batches, item))
+            .await
+    }
+
+    async fn adopt(&self, records: Records) -> Result<(), StoreError> {
+        self.change_segments(move |transaction| copying::adopt(transaction, &records))
+            .await
+    }
+
+    async fn adopt_users(&self, users: Vec<UserRecord>) -> Result<(), StoreError> {
+        self.on_writer(move |writer| writer.adopt_users(&users)).await
+    }
+
+    async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError> {
+        let sessions = sessions.into_iter();
+        self.record_all(sessions.map(|record| (record.session, Some(record.recorded))))
+            .await
+            .map(|_| ())
+    }
+
     async fn close(&self) {
         self.jobs.lock().take();
         let threads = self.threads.lock().take();
@@ -432,7 +471,7 @@ fn load_series(
     if let Some(number) = number
         && !segments::is_counted(&transaction, number)?
     {
-        return Err(catalog::not_counted());
+        return Err(StoreError::not_counted());
     }
     let seq = transaction.query_row("SELECT commit_seq FROM meta", [], |row| row.get(0))?;
     let (sql, ordinal) = match owner {

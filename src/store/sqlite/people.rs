@@ -2,8 +2,10 @@
 
 use rusqlite::Transaction;
 
+use super::catalog::Snapshot;
 use super::interning::{IdentityKind, Interned, Interner};
-use crate::model::UserUpdate;
+use crate::model::{UserAttributes, UserUpdate};
+use crate::store::records::UserRecord;
 use crate::store::{StoreError, Updated};
 
 /// Applies updates in their order; what would give a user too many attributes changes nothing.
@@ -29,4 +31,28 @@ pub(super) fn update(
         outcomes.push(Updated::Done);
     }
     Ok(outcomes)
+}
+
+/// Takes over what another store knows of users.
+pub(super) fn adopt(
+    transaction: &Transaction<'_>,
+    interned: &mut Interned,
+    snapshot: &Snapshot,
+    users: &[UserRecord],
+) -> Result<(), StoreError> {
+    let mut interner = Interner::new(transaction, interned)?;
+    for user in users {
+        let key = (
+            snapshot.workspace(user.workspace)?,
+            IdentityKind::User,
+            user.user_id.as_str(),
+        );
+        let identity = interner.identity(key)?;
+        interner.set_attributes(
+            key,
+            identity,
+            &UserAttributes::from_stored(user.attributes.clone()),
+        )?;
+    }
+    Ok(())
 }

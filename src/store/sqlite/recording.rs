@@ -33,7 +33,10 @@ pub(super) fn record(
     for (index, item) in batch.by_key() {
         let Some(who) = who.get(index) else { continue };
         let Item { session, app, .. } = item;
-        let properties = interner.properties(session.properties(), who.attributes, who.first_session)?;
+        let properties = match &item.recorded {
+            Some(recorded) => interner.recorded(recorded)?,
+            None => interner.properties(session.properties(), who.attributes, who.first_session)?,
+        };
         let (day, start) = (session.utc_day(), session.millis_of_day());
         let inserted = record.execute(params![
             app,

@@ -125,7 +125,7 @@ pub(super) fn change(
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )
         .optional()?;
-    let (workspace, name, filter, state) = found.ok_or_else(|| unknown(&id))?;
+    let (workspace, name, filter, state) = found.ok_or_else(|| StoreError::unknown("segment", &id))?;
     if let Some(new) = change
         .name
         .as_ref()
@@ -165,7 +165,7 @@ pub(super) fn change(
 pub(super) fn delete(transaction: &Transaction<'_>, id: SegmentId) -> Result<(), StoreError> {
     let id = id.to_string();
     if transaction.execute("DELETE FROM segments WHERE id = ?1", [&id])? == 0 {
-        return Err(unknown(&id));
+        return Err(StoreError::unknown("segment", &id));
     }
     changed(transaction)
 }
@@ -183,10 +183,6 @@ pub(super) fn set_limit(
     Ok(())
 }
 
-fn unknown(id: &str) -> StoreError {
-    StoreError::NotFound(format!("unknown segment {id}"))
-}
-
 fn claim_segment_name(transaction: &Transaction<'_>, workspace: i64, name: &str) -> Result<(), StoreError> {
     let same_name = "SELECT 1 FROM segments WHERE workspace = ?1 AND name = ?2";
     claim_name(transaction, same_name, workspace, "segment", name)
@@ -201,16 +197,13 @@ fn track(transaction: &Transaction<'_>, workspace: i64, id: &str) -> Result<(), 
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     if tracked >= limit {
-        return Err(StoreError::Conflict(format!(
-            "analytics tracking is on for {tracked} segments of this workspace, and its limit is {limit}; turn it off for \
-             one with 'sessionmeter segment untrack', or raise the limit with 'sessionmeter workspace set-segment-limit'"
-        )));
+        return Err(StoreError::too_many_tracked(tracked, limit));
     }
     wait(transaction, id)
 }
 
 /// The segment gets counters that nobody had before, and waits for its past to be counted.
-fn wait(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
+pub(super) fn wait(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
     let series: SeriesNumber = transaction.query_row(
         "UPDATE meta SET last_series = last_series + 1 RETURNING last_series",
         [],
@@ -223,7 +216,7 @@ fn wait(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
     changed(transaction)
 }
 
-fn untrack(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
+pub(super) fn untrack(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
     transaction.execute(
         "UPDATE segments SET state = ?2, series = NULL WHERE id = ?1",
         params![id, OFF],
@@ -232,7 +225,7 @@ fn untrack(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
 }
 
 /// Writers read anew which sessions count for which segment.
-fn changed(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+pub(super) fn changed(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     transaction.execute("UPDATE meta SET segments_seq = segments_seq + 1", [])?;
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::past::{self, Step};
 use super::tagging::Tagging;
 use super::{people, recording};
 use crate::model::{AppId, SessionEnd, UserUpdate, WorkspaceId};
+use crate::store::records::UserRecord;
 use crate::store::{Recorded, StoreError, Updated};
 
 /// Owned by the writer thread, from [`super::SqliteStore::open`] to its close.
@@ -80,8 +81,21 @@ impl Writer {
         updates: &[UserUpdate],
     ) -> Result<Vec<Updated>, StoreError> {
         let workspace = self.published.load().workspace(workspace)?;
+        self.change_people(|transaction, interned| people::update(transaction, interned, workspace, updates))
+    }
+
+    /// Takes over users of another store in one transaction.
+    pub(super) fn adopt_users(&mut self, users: &[UserRecord]) -> Result<(), StoreError> {
+        let snapshot = self.published.load_full();
+        self.change_people(|transaction, interned| people::adopt(transaction, interned, &snapshot, users))
+    }
+
+    fn change_people<T>(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>, &mut Interned) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.in_turn(|transaction, interned, _| {
-            let outcomes = people::update(transaction, interned, workspace, updates)?;
+            let outcomes = change(transaction, interned)?;
             let seq = transaction.query_row(
                 "UPDATE meta SET people_seq = people_seq + 1 RETURNING people_seq",
                 [],

@@ -53,6 +53,11 @@ impl<V> Default for Recent<V> {
 }
 
 impl<V: Copy> Recent<V> {
+    /// What is known of a text.
+    pub(super) fn get(&mut self, text: impl Hash) -> Option<V> {
+        self.get_or_else(text, || Err(())).ok()
+    }
+
     /// What is known of a text, found with `look_up` if it was not used lately.
     pub(super) fn get_or_else<E>(
         &mut self,

@@ -1,0 +1,129 @@
+//! `migrate`: everything into another store.
+
+use anyhow::bail;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::globals::{Globals, Place};
+use super::output::{print_json, print_line, thousands, utc};
+use crate::store::copy::{Copied, Difference, Step, copy};
+use crate::store::{Role, Store};
+
+const STYLE: &str = "{msg}  {elapsed}";
+
+/// Copy everything to another store, then compare every series of both
+///
+/// Workspaces, apps, keys, segments, users' attributes and sessions keep their ids and everything that was recorded; the
+/// old store is not changed. May be run while the old store is served, and again: what was copied before stays, what came
+/// since is added. Exits with 1 if a series differs, which it does while sessions are still being recorded.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sessionmeter migrate --from ./sessionmeter-data --to clickhouse://meter:PASSWORD@ch1:8123/sessions
+  sessionmeter migrate --from clickhouse://meter:PASSWORD@ch1:8123/sessions --to ./sessionmeter-data")]
+pub(super) struct MigrateArgs {
+    /// The old store: a directory, or clickhouse://…
+    #[arg(long, value_name = "STORE")]
+    from: String,
+    /// The new one, which is made where there is none
+    #[arg(long, value_name = "STORE")]
+    to: String,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: MigrateArgs, globals: &Globals) -> anyhow::Result<()> {
+    let (from, to) = (Place::read(&args.from)?, Place::read(&args.to)?);
+    if from == to {
+        bail!("--from and --to name the same store");
+    }
+    let old = from.open(Role::Existing).await?;
+    let new = match to.open(Role::Command).await {
+        Ok(new) => new,
+        Err(error) => {
+            old.close().await;
+            return Err(error.into());
+        }
+    };
+    let copied = with_progress(old.as_ref(), new.as_ref()).await;
+    old.close().await;
+    new.close().await;
+    let copied = copied?;
+    match globals.json {
+        true => print_copied(&copied)?,
+        false => print_line(&summary(&copied, &from, &to))?,
+    }
+    if !copied.differences.is_empty() {
+        bail!(
+            "the two stores do not agree; run the same command again when nothing is recorded into the old one"
+        );
+    }
+    Ok(())
+}
+
+async fn with_progress(from: &dyn Store, to: &dyn Store) -> anyhow::Result<Copied> {
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(ProgressStyle::with_template(STYLE)?);
+    let copied = copy(from, to, &|step| bar.set_message(in_words(step))).await;
+    bar.finish_and_clear();
+    Ok(copied?)
+}
+
+fn in_words(step: Step) -> String {
+    match step {
+        Step::Users(users) => format!("copying users' attributes: {}", thousands(users)),
+        Step::Sessions(sessions) => format!("copying sessions: {}", thousands(sessions)),
+        Step::Segments(percent) => format!("counting the past of segments: {percent} %"),
+        Step::Series(series) => format!("comparing series: {}", thousands(series)),
+    }
+}
+
+fn print_copied(copied: &Copied) -> anyhow::Result<()> {
+    let differences = copied.differences.iter().map(|difference| {
+        json!({
+            "app_id": difference.app,
+            "segment_id": difference.segment,
+            "time": utc(difference.quarter * 1000),
+            "from": difference.from,
+            "to": difference.to,
+        })
+    });
+    print_json(&json!({
+        "users": copied.users,
+        "sessions": copied.sessions,
+        "series": copied.series,
+        "differences": differences.collect::<Vec<_>>(),
+    }))
+}
+
+fn summary(copied: &Copied, from: &Place, to: &Place) -> String {
+    let mut text = format!(
+        "copied {} sessions and the attributes of {} users from {from} to {to}; compared {} series",
+        thousands(copied.sessions),
+        thousands(copied.users),
+        thousands(copied.series)
+    );
+    match copied.differences.as_slice() {
+        [] => text.push_str(": all are equal"),
+        differences => {
+            text.push_str(&format!(": {} differ", differences.len()));
+            differences
+                .iter()
+                .for_each(|difference| text.push_str(&line(difference)));
+        }
+    }
+    text
+}
+
+fn line(difference: &Difference) -> String {
+    let whose = difference
+        .segment
+        .map_or("everyone".into(), |segment| format!("segment {segment}"));
+    format!(
+        "\n  app {}, {whose}, from {} on: {} in the old store, {} in the new one",
+        difference.app,
+        utc(difference.quarter * 1000),
+        difference.from,
+        difference.to
+    )
+}

@@ -1,0 +1,242 @@
+//! One store into another: how users move, and how a store without files is backed up into one.
+
+use std::path::Path;
+
+use tokio::sync::mpsc;
+
+use super::records::{SessionRecord, UserRecord};
+use super::sqlite::{self, SqliteStore};
+use super::{Role, Scope, Selection, Store, StoreError};
+use crate::model::{AppId, SegmentId};
+
+/// Batches that wait to be written.
+const WAITING: usize = 4;
+/// Seconds of a quarter hour.
+const QUARTER: i64 = 900;
+/// Sessions are not older than 2000.
+const FIRST: i64 = 946_684_800;
+/// Nor much newer than now, in seconds.
+const AHEAD: i64 = 2 * 86_400;
+
+/// How far copying has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Users whose attributes were copied so far.
+    Users(u64),
+    /// Sessions that were copied so far.
+    Sessions(u64),
+    /// The past of tracked segments is counted, this many percent.
+    Segments(u64),
+    /// Series that were compared so far.
+    Series(u64),
+}
+
+/// What was copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Users with attributes.
+    pub users: u64,
+    /// Sessions that were handed over; those that were there already included.
+    pub sessions: u64,
+    /// Series that were compared: each app's, everyone's and each tracked segment's.
+    pub series: u64,
+    /// Those that differ, the first hundred.
+    pub differences: Vec<Difference>,
+}
+
+/// A series of which the two stores have different numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Of this app.
+    pub app: AppId,
+    /// Of this segment; `None`: of everyone.
+    pub segment: Option<SegmentId>,
+    /// Unix seconds at which the first quarter hour begins that differs.
+    pub quarter: i64,
+    /// Sessions in the old store.
+    pub from: u64,
+    /// Sessions in the new store.
+    pub to: u64,
+}
+
+/// Copies everything, then compares every series of both, quarter hour by quarter hour.
+///
+/// May be run again: what was copied before stays, what came since is added.
+///
+/// # Errors
+/// What either store says; [`StoreError::Conflict`] if the new one holds workspaces that the old one has not.
+pub async fn copy(
+    from: &dyn Store,
+    to: &dyn Store,
+    progress: &(dyn Fn(Step) + Sync),
+) -> Result<Copied, StoreError> {
+    // Only what is counted can be compared.
+    while from.count_some().await? {
+        progress(Step::Segments(from.counting(None).await?.percent()));
+    }
+    let records = from.records().await?;
+    let stranger = to.catalog().workspaces().iter().find_map(|there| {
+        let id = there.workspace.id.to_string();
+        let known = records.workspaces.iter().any(|workspace| workspace.id == id);
+        (!known).then(|| there.workspace.name.clone())
+    });
+    if let Some(name) = stranger {
+        return Err(StoreError::Conflict(format!(
+            "the new store has a workspace '{name}' of its own; migrate into an empty store, or one that was migrated \
+             from the same store before"
+        )));
+    }
+    let workspaces: Vec<_> = from
+        .catalog()
+        .workspaces()
+        .iter()
+        .map(|entry| entry.workspace.id)
+        .collect();
+    to.adopt(records).await?;
+    let mut copied = Copied::default();
+
+    let (sender, mut batches) = mpsc::channel::<Vec<UserRecord>>(WAITING);
+    let write = async {
+        while let Some(batch) = batches.recv().await {
+            copied.users += batch.len() as u64;
+            to.adopt_users(batch).await?;
+            progress(Step::Users(copied.users));
+        }
+        Ok(())
+    };
+    both(from.dump_users(sender), write).await?;
+
+    for workspace in workspaces {
+        let selection = Selection {
+            workspace,
+            app: None,
+            from: None,
+            to: None,
+        };
+        let (sender, mut batches) = mpsc::channel::<Vec<SessionRecord>>(WAITING);
+        let write = async {
+            while let Some(batch) = batches.recv().await {
+                copied.sessions += batch.len() as u64;
+                to.adopt_sessions(batch).await?;
+                progress(Step::Sessions(copied.sessions));
+            }
+            Ok(())
+        };
+        both(from.dump_sessions(selection, sender), write).await?;
+    }
+
+    while to.count_some().await? {
+        progress(Step::Segments(to.counting(None).await?.percent()));
+    }
+    compare(from, to, progress, &mut copied).await?;
+    Ok(copied)
+}
+
+/// Runs both; what went wrong first, in the order in which they stand: writing fails for a reason of its own, reading
+/// ends when nobody writes.
+async fn both(
+    read: impl Future<Output = Result<(), StoreError>>,
+    write: impl Future<Output = Result<(), StoreError>>,
+) -> Result<(), StoreError> {
+    let (read, written) = tokio::join!(read, write);
+    written.and(read)
+}
+
+async fn compare(
+    from: &dyn Store,
+    to: &dyn Store,
+    progress: &(dyn Fn(Step) + Sync),
+    copied: &mut Copied,
+) -> Result<(), StoreError> {
+    let last = jiff::Timestamp::now().as_second() + AHEAD;
+    let last = last - last.rem_euclid(QUARTER);
+    let edges: Vec<i64> = (0..=(last - FIRST) / QUARTER)
+        .map(|quarter| FIRST + quarter * QUARTER)
+        .collect();
+    let catalog = to.catalog();
+    for entry in catalog.workspaces() {
+        let tracked = entry
+            .segments
+            .iter()
+            .filter(|segment| segment.tracking.is_enabled());
+        let segments: Vec<Option<SegmentId>> = std::iter::once(None)
+            .chain(tracked.map(|segment| Some(segment.id)))
+            .collect();
+        for app in &entry.apps {
+            for segment in &segments {
+                let counts = |store| count(store, app.id, *segment, &edges);
+                let (old, new) = tokio::try_join!(counts(from), counts(to))?;
+                let differs = old
+                    .iter()
+                    .zip(&new)
+                    .zip(&edges)
+                    .find(|((old, new), _)| old != new);
+                if let Some(((from, to), quarter)) = differs
+                    && copied.differences.len() < 100
+                {
+                    copied.differences.push(Difference {
+                        app: app.id,
+                        segment: *segment,
+                        quarter: *quarter,
+                        from: *from,
+                        to: *to,
+                    });
+                }
+                copied.series += 1;
+                progress(Step::Series(copied.series));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn count(
+    store: &dyn Store,
+    app: AppId,
+    segment: Option<SegmentId>,
+    edges: &[i64],
+) -> Result<Vec<u64>, StoreError> {
+    store.count(Scope::App(app), segment, edges).await
+}
+
+/// Backs up a store into one file, a store of the embedded kind; `file` must not exist.
+pub(super) async fn into_file(store: &dyn Store, file: &Path) -> Result<(), StoreError> {
+    let failed =
+        |error: std::io::Error| StoreError::Unavailable(format!("can't write {}: {error}", file.display()));
+    let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if file.exists() {
+        return Err(StoreError::file_exists(file));
+    }
+    let directory = tempfile::Builder::new()
+        .prefix(".sessionmeter-backup-")
+        .tempdir_in(beside.unwrap_or(Path::new(".")))
+        .map_err(failed)?;
+    let embedded = SqliteStore::open(directory.path(), Role::Command)?;
+    let copied = async {
+        copy(store, &embedded, &|_| {}).await?;
+        embedded.backup(file).await
+    }
+    .await;
+    embedded.close().await;
+    copied
+}
+
+/// Makes an empty store what `file` holds a backup of.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if the store is not empty; as [`sqlite::restore`] and [`copy`].
+pub async fn from_file(file: &Path, store: &dyn Store) -> Result<(), StoreError> {
+    if !store.catalog().workspaces().is_empty() {
+        return Err(StoreError::Conflict(
+            "the store is not empty; restore into an empty one, chosen with --store or --data".into(),
+        ));
+    }
+    let failed =
+        |error: std::io::Error| StoreError::Unavailable(format!("can't make a temporary directory: {error}"));
+    let directory = tempfile::tempdir().map_err(failed)?;
+    sqlite::restore(file, directory.path())?;
+    let embedded = SqliteStore::open(directory.path(), Role::Existing)?;
+    let copied = copy(&embedded, store, &|_| {}).await;
+    embedded.close().await;
+    copied.map(|_| ())
+}
