@@ -41,7 +41,7 @@ pub(super) async fn sessions(
     selection: Selection,
     batches: &Sender<Vec<SessionRecord>>,
 ) -> Result<(), StoreError> {
-    let until = recording::precedence_now();
+    let until = recording::precedence();
     let snapshot = store.snapshot();
     let apps: BTreeSet<AppId> = snapshot
         .apps_of(selection.workspace)

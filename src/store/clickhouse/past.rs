@@ -57,13 +57,19 @@ async fn count_some(store: &Inner, closed: &[Day], rules: &[&Rule]) -> Result<bo
     let kept = counting::kept(&store.engine, closed, &series).await?;
     let is_open = |day: &&Day| series.iter().any(|series| !kept.contains_key(&(day.of, *series)));
     let todo: Vec<Day> = closed.iter().filter(is_open).copied().collect();
-    let todo = counting::first_chunk(&store.engine, &todo).await?;
-    if todo.is_empty() {
+    count_first(store, &todo, rules).await
+}
+
+/// Counts as many of these days as one statement does, everyone's sessions and those of rules, and keeps that; whether
+/// there were any.
+async fn count_first(store: &Inner, days: &[Day], rules: &[&Rule]) -> Result<bool, StoreError> {
+    let step = counting::first_chunk(&store.engine, days).await?;
+    if step.is_empty() {
         return Ok(false);
     }
-    let days: Vec<AppDay> = todo.iter().map(|day| day.of).collect();
+    let days: Vec<AppDay> = step.iter().map(|day| day.of).collect();
     let (counts, _) = counting::count(&store.engine, &store.combinations, &days, rules).await?;
-    counting::keep(&store.engine, &todo, &counts).await?;
+    counting::keep(&store.engine, &step, &counts).await?;
     Ok(true)
 }
 
@@ -100,14 +106,9 @@ pub(super) async fn close_days(store: &Inner) -> Result<bool, StoreError> {
             .settled
             .lock()
             .extend(done.iter().map(|day| (day.of, day.changed)));
-        let step = counting::first_chunk(&store.engine, &open).await?;
-        if step.is_empty() {
-            continue;
+        if count_first(store, &open, &rules).await? {
+            return Ok(true);
         }
-        let days: Vec<AppDay> = step.iter().map(|day| day.of).collect();
-        let (counts, _) = counting::count(&store.engine, &store.combinations, &days, &rules).await?;
-        counting::keep(&store.engine, &step, &counts).await?;
-        return Ok(true);
     }
     Ok(false)
 }

@@ -87,18 +87,13 @@ impl Source {
     }
 }
 
-/// Higher for what is recorded earlier; equal for no two batches.
-fn precedence() -> u64 {
+/// Of what is recorded now: higher for what was recorded earlier, equal for no two batches.
+pub(super) fn precedence() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let micros = u64::try_from(since.as_micros()).unwrap_or_default();
     let mut bytes = [0; 2];
     let _ = getrandom::fill(&mut bytes);
     u64::MAX - ((micros << 12) | u64::from(u16::from_le_bytes(bytes) >> 4))
-}
-
-/// Recorded before or at an instant is what has at least this precedence.
-pub(super) fn precedence_now() -> u64 {
-    precedence()
 }
 
 fn key(session: &Session) -> Key<'_> {
