@@ -15,6 +15,10 @@ const pages = createServer((request, response) => {
     response.writeHead(200, { "content-type": "text/javascript" });
     return response.end(readFileSync(bundle));
   }
+  if (pathname === "/elsewhere") {
+    response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
+    return response.end('<!doctype html><html lang="en"><title>Elsewhere</title></html>');
+  }
   const [script, source] =
     pathname === "/sentry" ? ["/bundle.js", "'self'"] : [`${product}/session.js`, product];
   const attributes = [...searchParams].map(([name, value]) => `data-${name}="${value}"`).join(" ");
@@ -58,9 +62,10 @@ const commands = {
   async reload({ tab }) {
     await open.get(tab).reload();
   },
-  // As when somebody follows a link to another site.
+  // As when somebody follows a link to a page that reports nothing. Of the same site: a busy browser gives the process of
+  // another site's page half a second to send what is left, and ends it.
   async leave({ tab }) {
-    await open.get(tab).goto("about:blank");
+    await open.get(tab).goto(`${origin}/elsewhere`);
   },
   async click({ tab }) {
     await open.get(tab).getByRole("button").click();

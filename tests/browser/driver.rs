@@ -75,7 +75,7 @@ impl Browser {
         self.send("reload", json!({ "tab": tab }));
     }
 
-    /// Goes to another site.
+    /// Goes to a page that reports nothing.
     pub fn leave(&mut self, tab: &str) {
         self.send("leave", json!({ "tab": tab }));
     }
