@@ -17,10 +17,14 @@ mod closing;
 mod cluster;
 #[path = "clickhouse/current.rs"]
 mod current;
+#[path = "clickhouse/ends.rs"]
+mod ends;
 #[path = "clickhouse/failures.rs"]
 mod failures;
 #[path = "clickhouse/migrate.rs"]
 mod migrate;
+#[path = "clickhouse/remembered.rs"]
+mod remembered;
 #[path = "clickhouse/suite.rs"]
 mod suite;
 mod support;

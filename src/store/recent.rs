@@ -17,9 +17,9 @@ impl Hash for Digest {
     }
 }
 
-/// A digest is a hash already.
+/// For numbers that are hashes already.
 #[derive(Default)]
-struct AsItIs(u64);
+pub(super) struct AsItIs(u64);
 
 impl Hasher for AsItIs {
     fn finish(&self) -> u64 {
@@ -27,6 +27,11 @@ impl Hasher for AsItIs {
     }
 
     fn write(&mut self, _: &[u8]) {}
+
+    fn write_u32(&mut self, hash: u32) {
+        // Maps look at the highest bits and the lowest ones.
+        self.0 = u64::from(hash) << 32 | u64::from(hash);
+    }
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;

@@ -1,5 +1,8 @@
 //! Closed days are counted once; late sessions open them again.
 
+use std::ops::Range;
+use std::path::Path;
+
 use super::*;
 use crate::cluster::cluster;
 use crate::support::clickhouse::execute;
@@ -17,6 +20,111 @@ fn delete_sessions(cluster: &cluster::Cluster, database: &str) {
     for shard in cluster.nodes.chunks(2) {
         execute(&shard[0].host(), &sql).unwrap();
     }
+}
+
+/// Until so many seconds have gone by.
+fn pass(host: &str, seconds: u32) {
+    let now = || {
+        execute(host, "SELECT toUInt32(now())")
+            .unwrap()
+            .trim()
+            .parse::<u32>()
+            .unwrap()
+    };
+    let begun = now();
+    eventually("that time passes", || now() > begun + seconds);
+}
+
+/// What a process of its own says that imports sessions.
+fn import(address: &str, app: &str, place: &Path, numbers: Range<u64>) -> Value {
+    let file = place.join(format!("{}-{}.ndjson", numbers.start, numbers.end));
+    let lines: Vec<String> = numbers.map(|number| session(app, number).to_string()).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    command(address, &["import", file.to_str().unwrap()])
+}
+
+#[test]
+fn what_any_process_writes_all_see_within_a_second() {
+    let cluster = cluster();
+    let host = cluster.nodes[2].host();
+    // Days do not close in this test: what is shown too long stays wrong.
+    let address = address(&cluster.hosts(), "seen").replace("close_after=2", "close_after=3600");
+    let one = serve(&address, None);
+    let two = serve(&address, Some(&one));
+    let place = tempfile::TempDir::new().unwrap();
+    let app = one.app.as_str();
+    let mut all = 0;
+    for round in 0..8 {
+        // By four at once, two of which have written it all when they end; each session comes twice.
+        let (first, more) = (all, 3 + round * round * 7 % 40);
+        let quarter = |number: u64| first + number * more..first + (number + 1) * more;
+        std::thread::scope(|scope| {
+            for number in [0, 1] {
+                let (address, place) = (&address, place.path().join(format!("{round}-{number}")));
+                std::fs::create_dir(&place).unwrap();
+                scope.spawn(move || {
+                    import(
+                        address,
+                        app,
+                        &place,
+                        quarter(number).start..quarter(number + 1).end,
+                    )
+                });
+            }
+            scope.spawn(|| one.record(&[session(app, quarter(1).end - 1)]));
+            scope.spawn(|| two.track(&body(app, quarter(0))));
+        });
+        all += more * 3;
+        pass(&host, 1);
+        assert_eq!(one.counts(ALL_DAYS), by_day(all), "round {round}");
+        assert_eq!(two.counts(ALL_DAYS), by_day(all), "round {round}");
+        // Alone, so that it is the only one that announces anything.
+        let report = import(&address, app, place.path(), all - 1..all + 1);
+        assert_eq!(report["recorded"], 1, "{report}");
+        all += 1;
+        pass(&host, 1);
+        assert_eq!(two.counts(ALL_DAYS), by_day(all), "round {round}");
+        assert_eq!(one.counts(ALL_DAYS), by_day(all), "round {round}");
+    }
+    let verified = command(&address, &["verify"]);
+    assert_eq!(verified["agrees"], true, "{verified}");
+}
+
+#[test]
+fn once_all_is_written_days_are_not_counted_again_and_again_until_they_close() {
+    let cluster = cluster();
+    let host = cluster.nodes[1].host();
+    let address = address(&cluster.hosts(), "settled").replace("close_after=2", "close_after=3600");
+    let one = serve(&address, None);
+    let place = tempfile::TempDir::new().unwrap();
+    assert_eq!(
+        import(&address, &one.app, place.path(), 0..1_000)["recorded"],
+        1_000
+    );
+    eventually("what was imported", || one.counts(ALL_DAYS) == by_day(1_000));
+
+    // What another process adds is seen within a second.
+    let other = serve(&address, Some(&one));
+    assert_eq!(other.counts(ALL_DAYS), by_day(1_000));
+    other.track(&body(&one.app, 1_000..1_001));
+    assert_eq!(other.counts(ALL_DAYS), by_day(1_001));
+    pass(&host, 1);
+    assert_eq!(one.counts(ALL_DAYS), by_day(1_001));
+
+    // It ends, having written everything: from now on nobody looks at sessions.
+    assert_eq!(other.stop(), Some(0));
+    pass(&host, 1);
+    assert_eq!(one.counts(ALL_DAYS), by_day(1_001));
+    delete_sessions(&cluster, "settled");
+    pass(&host, 1);
+    assert_eq!(one.counts(ALL_DAYS), by_day(1_001));
+
+    // But for the day to which somebody writes.
+    one.track(&body(&one.app, 1_001..1_002));
+    let mut expected = by_day(1_001);
+    expected[1] = 1;
+    assert_eq!(one.counts(ALL_DAYS), expected);
+    assert_eq!(kept(&host, "settled"), 0, "no day is closed");
 }
 
 #[test]

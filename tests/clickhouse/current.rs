@@ -99,12 +99,29 @@ fn the_current_engine_understands_every_statement() {
         );
         verified["counters"].as_u64().unwrap() > 1_000
     });
+    let (key, app) = (server.key.clone(), server.app.clone());
     server.stop();
-    let again = serve(&engine.address, None);
+    let mut again = serve(&engine.address, None);
     assert!(again.key.is_empty(), "the store was there");
+    (again.key, again.app) = (key, app);
+
+    // A process that is asked for that many sessions of a day learns the whole day.
+    let track = |server: &Server, count: u64| {
+        let sessions = (0..count).map(|number| session(&server.app, number * 100));
+        let answer = server.track(&json!({ "sessions": sessions.collect::<Vec<_>>() }));
+        answer.json()["duplicates"].as_u64().unwrap()
+    };
+    assert_eq!(track(&again, 6_000), 11);
+    let third = serve(&engine.address, Some(&again));
+    eventually("a day that is remembered", || {
+        assert_eq!(track(&third, 6_000), 6_000);
+        third.log().contains("remembers whole days")
+    });
+    assert_eq!(track(&third, 6_100), 6_000);
+
     let exported = run(&engine.address, &["export"]);
     let text = String::from_utf8(exported.stdout).unwrap();
-    assert_eq!(text.lines().count(), 1_100);
+    assert_eq!(text.lines().count(), 1_100 + 5_989 + 100);
     assert!(
         text.lines()
             .any(|line| line.contains(r#""session_id":"s5""#) && line.contains(r#""duration":60"#))

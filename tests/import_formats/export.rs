@@ -161,7 +161,12 @@ fn days_and_apps_are_chosen_in_the_workspaces_time_zone() {
         &store,
         &["workspace", "set-time-zone", "acme", "America/New_York"],
     );
-    let other = support::command(&store, &["app", "create", "Other", "--workspace", "acme"]);
+    // Created last, with the lowest of all ids.
+    let id = "00000000-0000-4000-8000-000000000000";
+    let other = support::command(
+        &store,
+        &["app", "create", "Other", "--workspace", "acme", "--id", id],
+    );
     let session = |app: &str, id: &str, time: &str| {
         format!("{{\"app_id\":\"{app}\",\"session_id\":\"{id}\",\"started_at\":\"{time}\"}}\n")
     };

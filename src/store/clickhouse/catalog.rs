@@ -103,10 +103,10 @@ impl Snapshot {
         rule.ok_or_else(StoreError::not_counted)
     }
 
-    /// The apps of a workspace.
+    /// The apps of a workspace, in the order in which they were created.
     pub(super) fn apps_of(&self, workspace: WorkspaceId) -> impl Iterator<Item = AppId> + '_ {
-        let of = move |(_, owner): &(&AppId, &WorkspaceId)| **owner == workspace;
-        self.apps.iter().filter(of).map(|(app, _)| *app)
+        let apps = self.catalog.workspace(workspace).map(|entry| &entry.apps);
+        apps.into_iter().flatten().map(|app| app.id)
     }
 }
 

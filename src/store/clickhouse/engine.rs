@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use clickhouse::query::RowCursor;
 use clickhouse::{Client, RowOwned, RowRead, RowWrite};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -20,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// For one attempt.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+/// How long a connection is kept that nothing is sent over; the server keeps it a little longer.
+const IDLE: Duration = Duration::from_secs(2);
 /// How long fewer replicas suffice once one did not answer, before all are asked again.
 const DEGRADED: Duration = Duration::from_secs(10);
 /// How long an insert waits for the other replicas, in milliseconds.
@@ -171,8 +176,15 @@ fn said(text: &str) -> String {
 
 impl Engine {
     pub(super) fn new(address: &Address) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_keepalive(Some(TCP_KEEPALIVE));
+        // Otherwise the end of many a statement waits 40 ms for the server to acknowledge its beginning.
+        connector.set_nodelay(true);
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector);
         let client = |host: &String| {
-            Client::default()
+            Client::with_http_client(http.clone())
                 .with_url(format!("http://{host}"))
                 .with_user(&address.user)
                 .with_password(&address.password)
@@ -394,6 +406,15 @@ pub(super) fn quoted(text: &str) -> String {
     literal
 }
 
+/// Texts as an array. The server reads one long literal several times as fast as many short ones.
+pub(super) fn array<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let texts: Vec<&str> = texts.into_iter().collect();
+    if texts.is_empty() || texts.iter().any(|text| text.contains('\n')) {
+        return format!("[{}]", list(texts.into_iter().map(quoted)));
+    }
+    format!("splitByChar('\\n', {})", quoted(&texts.join("\n")))
+}
+
 /// Literals with commas between them.
 pub(super) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
@@ -422,6 +443,8 @@ mod tests {
     fn texts_become_literals_that_say_the_same() {
         assert_eq!(quoted("a'b\\c\0d"), r"'a\'b\\c\0d'");
         assert_eq!(list([1, 2, 3]), "1,2,3");
+        assert_eq!(array(["a", "b'"]), "splitByChar('\\n', 'a\nb\\'')");
+        assert_eq!(array(["a", "b\n"]), "['a','b\n']");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! `engine` sends statements, `schema` makes the tables and `lock` keeps processes apart where they change the same
 //! thing. `catalog` and `administration` are workspaces, apps, keys and segments. `recording` writes sessions, with
-//! `people` and `properties`. `days` knows which days are closed, `counting` counts days and keeps counts, `series`
+//! `people` and `properties`; `known` and `remembered` tell which were recorded before. `days` and `writers` know which days
+//! are closed or settled, `counting` counts days and keeps counts, `series`
 //! answers from both, and `past` counts what was recorded before a segment was tracked.
 
 mod address;
@@ -13,18 +14,22 @@ mod days;
 mod engine;
 mod export;
 mod ids;
+mod known;
 mod lock;
 mod past;
 mod people;
 mod properties;
 mod recording;
+mod remembered;
 mod schema;
 mod series;
 mod verify;
+mod writers;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -40,6 +45,7 @@ use self::days::{AppDay, Days};
 use self::engine::Engine;
 use self::people::People;
 use self::properties::Combinations;
+use self::remembered::Remembered;
 use super::records::{Records, SessionRecord, UserRecord};
 use super::{
     Catalog, Counting, RateLimitChange, Recorded, Role, Scope, Selection, Store, StoreError, Updated, Usage,
@@ -54,6 +60,8 @@ use crate::model::{
 const INTERVAL: Duration = Duration::from_millis(250);
 /// How often a server looks for days that have been closed.
 const CLOSING: Duration = Duration::from_secs(5);
+/// How long a process that ends takes to say that it has written everything.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// Batches that wait for whoever receives them.
 const WAITING: usize = 2;
 
@@ -71,8 +79,13 @@ struct Inner {
     held: Held,
     combinations: Combinations,
     people: People,
-    /// Held while a batch is recorded.
+    remembered: Remembered,
+    /// Held while a batch is prepared, and until it may be written.
     recording: tokio::sync::Mutex<()>,
+    /// Held while a batch is written.
+    writing: tokio::sync::Mutex<()>,
+    /// Batches that could not be written.
+    failures: AtomicU64,
     /// Held while days are counted for an answer.
     counting: tokio::sync::Mutex<()>,
     /// Closed days that were found counted, with the time of their last announcement.
@@ -93,14 +106,14 @@ impl Inner {
         });
     }
 
-    /// Looks for changes that other processes made.
+    /// Looks for changes that other processes made, and tells them what is written.
     async fn look(&self) -> Result<(), StoreError> {
         let (catalog, users) = catalog::versions(&self.engine).await?;
         self.people.refresh(users);
         if catalog > self.snapshot().version {
             self.publish(catalog::load(&self.engine).await?);
         }
-        Ok(())
+        self.days.settle(&self.engine, false).await
     }
 }
 
@@ -121,7 +134,10 @@ impl ClickHouseStore {
             held: Held::default(),
             combinations: Combinations::default(),
             people: People::default(),
+            remembered: Remembered::new(address.close_after),
             recording: tokio::sync::Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
+            failures: AtomicU64::default(),
             counting: tokio::sync::Mutex::default(),
             settled: Mutex::default(),
         });
@@ -385,5 +401,7 @@ impl Store for ClickHouseStore {
         for task in tasks {
             task.abort();
         }
+        // If nobody can be told, days take longer to be settled.
+        let _ = tokio::time::timeout(FAREWELL, self.inner.days.settle(&self.inner.engine, true)).await;
     }
 }

@@ -1,13 +1,13 @@
 //! Users and devices: who had a session already, and what is known about users.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use clickhouse::Row;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::engine::{self, Engine, list, quoted};
+use super::engine::{self, Engine, array};
 use super::ids::{self, WireId};
 use super::lock;
 use super::schema::Table;
@@ -22,7 +22,7 @@ const HELD: usize = 200_000;
 const BATCH: usize = 5_000;
 
 /// A workspace, 1 for a user or 2 for a device, and its id.
-pub(super) type Person = (WorkspaceId, u8, String);
+pub(super) type Person<'a> = (WorkspaceId, u8, &'a str);
 pub(super) const USER: u8 = 1;
 pub(super) const DEVICE: u8 = 2;
 
@@ -69,72 +69,80 @@ impl People {
         }
     }
 
-    /// Of these people, those that had a session.
-    pub(super) async fn seen(
+    /// Of these people, those that had a session, or have one that is being recorded.
+    pub(super) async fn seen<'a>(
         &self,
         engine: &Engine,
-        people: BTreeSet<Person>,
-    ) -> Result<BTreeSet<Person>, StoreError> {
-        let (seen, asked): (BTreeSet<Person>, BTreeSet<Person>) = {
+        people: HashSet<Person<'a>>,
+    ) -> Result<HashSet<Person<'a>>, StoreError> {
+        let (mut seen, asked): (HashSet<Person<'_>>, HashSet<Person<'_>>) = {
             let mut held = self.seen.lock();
             people.into_iter().partition(|person| held.get(person).is_some())
         };
-        let mut seen = seen;
-        for (workspace, kind, list) in grouped(&asked) {
+        for ((workspace, kind), ids) in grouped(&asked) {
             let sql = format!(
-                "SELECT DISTINCT id FROM {}.persons WHERE workspace = toUUID('{workspace}') AND kind = {kind} AND id IN ({list})",
-                engine.address().database
+                "SELECT DISTINCT id FROM {}.persons WHERE workspace = toUUID('{workspace}') AND kind = {kind} \
+                 AND id IN (SELECT arrayJoin({}))",
+                engine.address().database,
+                array(ids.iter().copied())
             );
-            let found: Vec<String> = engine.rows(&sql).await?;
+            let found: HashSet<String> = engine.rows(&sql).await?.into_iter().collect();
             let mut held = self.seen.lock();
-            for id in found {
-                let person = (workspace, kind, id);
-                held.set(&person, ());
-                seen.insert(person);
+            for id in ids.into_iter().filter(|id| found.contains(*id)) {
+                held.set((workspace, kind, id), ());
+                seen.insert((workspace, kind, id));
             }
         }
         Ok(seen)
     }
 
-    /// From now on these people had a session.
-    pub(super) async fn see(&self, engine: &Engine, people: BTreeSet<Person>) -> Result<(), StoreError> {
-        let row = |(workspace, kind, id): &Person| PersonRow {
-            workspace: ids::workspace(*workspace),
-            kind: *kind,
-            id: id.clone(),
-        };
-        let rows: Vec<PersonRow> = people.iter().map(row).collect();
-        engine.insert(Table::Persons, &rows).await?;
+    /// From now on these people have a session that is being recorded.
+    pub(super) fn expect(&self, people: &HashSet<Person<'_>>) {
         let mut held = self.seen.lock();
-        for person in &people {
+        for person in people {
             held.set(person, ());
         }
-        Ok(())
+    }
+
+    /// Recording failed: what was expected may not be there.
+    pub(super) fn forget_seen(&self) {
+        self.seen.lock().clear();
+    }
+
+    /// Notes for good that these people had a session.
+    pub(super) async fn see(&self, engine: &Engine, people: &HashSet<Person<'_>>) -> Result<(), StoreError> {
+        let row = |(workspace, kind, id): &Person<'_>| PersonRow {
+            workspace: ids::workspace(*workspace),
+            kind: *kind,
+            id: (*id).to_owned(),
+        };
+        let rows: Vec<PersonRow> = people.iter().map(row).collect();
+        engine.insert(Table::Persons, &rows).await
     }
 
     /// What is known about these users; nobody stands for one without attributes.
-    pub(super) async fn attributes(
+    pub(super) async fn attributes<'a>(
         &self,
         engine: &Engine,
-        users: &BTreeSet<Person>,
-    ) -> Result<HashMap<Person, UserAttributes>, StoreError> {
-        let (mut found, mut asked) = (HashMap::new(), BTreeSet::new());
+        users: &HashSet<Person<'a>>,
+    ) -> Result<HashMap<Person<'a>, UserAttributes>, StoreError> {
+        let (mut found, mut asked) = (HashMap::new(), HashSet::new());
         let version = {
             let state = self.users.lock();
             if state.version == 0 {
                 return Ok(found);
             }
             for person in users {
-                let held = state.held.get(&person.0).and_then(|held| held.get(&person.2));
+                let held = state.held.get(&person.0).and_then(|held| held.get(person.2));
                 match held {
                     Some(attributes) if attributes.is_empty() => {}
-                    Some(attributes) => _ = found.insert(person.clone(), attributes.clone()),
-                    None => _ = asked.insert(person.clone()),
+                    Some(attributes) => _ = found.insert(*person, attributes.clone()),
+                    None => _ = asked.insert(*person),
                 }
             }
             state.version
         };
-        let stored = stored(engine, &asked).await?;
+        let mut stored = stored(engine, &asked).await?;
         let mut state = self.users.lock();
         if state.count + asked.len() > HELD {
             *state = Users {
@@ -143,16 +151,13 @@ impl People {
             };
         }
         for person in asked {
-            let attributes = stored.get(&person).cloned().unwrap_or_default();
+            let (workspace, _, id) = person;
+            let attributes = stored.remove(&person).unwrap_or_default();
             // Otherwise somebody changed users while this was read.
             if state.version == version {
-                let (workspace, _, id) = person.clone();
                 state.count += 1;
-                state
-                    .held
-                    .entry(workspace)
-                    .or_default()
-                    .insert(id, attributes.clone());
+                let held = state.held.entry(workspace).or_default();
+                held.insert(id.to_owned(), attributes.clone());
             }
             if !attributes.is_empty() {
                 found.insert(person, attributes);
@@ -169,21 +174,21 @@ impl People {
         workspace: WorkspaceId,
         updates: &[UserUpdate],
     ) -> Result<Vec<Updated>, StoreError> {
-        let person = |update: &UserUpdate| (workspace, USER, update.user_id().to_owned());
         lock::with(engine, "users", async |held| {
-            let users: BTreeSet<Person> = updates.iter().map(person).collect();
+            let users = updates.iter().map(|update| (workspace, USER, update.user_id()));
+            let users: HashSet<Person<'_>> = users.collect();
             let mut known = stored(engine, &users).await?;
             let mut outcomes = Vec::with_capacity(updates.len());
             let mut changed = BTreeMap::new();
             for update in updates {
-                let person = person(update);
+                let person = (workspace, USER, update.user_id());
                 let before = known.get(&person).cloned().unwrap_or_default();
                 match before.updated(update) {
                     None => outcomes.push(Updated::TooMany),
                     Some(after) => {
                         outcomes.push(Updated::Done);
                         if after != before {
-                            changed.insert(person.2.clone(), after.clone());
+                            changed.insert(person.2.to_owned(), after.clone());
                             known.insert(person, after);
                         }
                     }
@@ -231,36 +236,36 @@ impl People {
     }
 }
 
-/// By workspace and kind: lists of literals.
-fn grouped(people: &BTreeSet<Person>) -> Vec<(WorkspaceId, u8, String)> {
-    let mut groups = BTreeMap::<(WorkspaceId, u8), Vec<String>>::new();
+/// Ids by workspace and kind.
+fn grouped<'a>(people: &HashSet<Person<'a>>) -> BTreeMap<(WorkspaceId, u8), Vec<&'a str>> {
+    let mut groups = BTreeMap::<_, Vec<_>>::new();
     for (workspace, kind, id) in people {
-        groups.entry((*workspace, *kind)).or_default().push(quoted(id));
+        groups.entry((*workspace, *kind)).or_default().push(*id);
     }
     groups
-        .into_iter()
-        .map(|((workspace, kind), ids)| (workspace, kind, list(ids)))
-        .collect()
 }
 
 /// Attributes as the store has them.
-async fn stored(
+async fn stored<'a>(
     engine: &Engine,
-    users: &BTreeSet<Person>,
-) -> Result<HashMap<Person, UserAttributes>, StoreError> {
-    let mut found = HashMap::new();
-    for (workspace, kind, list) in grouped(users) {
+    users: &HashSet<Person<'a>>,
+) -> Result<HashMap<Person<'a>, UserAttributes>, StoreError> {
+    let mut known = HashMap::new();
+    for ((workspace, kind), ids) in grouped(users) {
         let sql = format!(
             "SELECT user_id, argMax(attributes, version) AS newest FROM {}.users \
-             WHERE workspace = toUUID('{workspace}') AND user_id IN ({list}) GROUP BY user_id",
-            engine.address().database
+             WHERE workspace = toUUID('{workspace}') AND user_id IN (SELECT arrayJoin({})) GROUP BY user_id",
+            engine.address().database,
+            array(ids.iter().copied())
         );
         let rows: Vec<(String, String)> = engine.rows(&sql).await?;
-        for (id, attributes) in rows {
-            found.insert((workspace, kind, id), UserAttributes::from_stored(attributes));
+        let mut found: HashMap<String, String> = rows.into_iter().collect();
+        for id in ids {
+            let attributes = found.remove(id).map(UserAttributes::from_stored);
+            known.extend(attributes.map(|attributes| ((workspace, kind, id), attributes)));
         }
     }
-    Ok(found)
+    Ok(known)
 }
 
 /// Hands out all users that have attributes.

@@ -4,7 +4,8 @@
 //! was delivered first has the highest precedence. So a session that is written twice is still counted once, and
 //! looking for it first only serves the answer and keeps the tables small.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clickhouse::Row;
@@ -12,21 +13,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Inner;
 use super::catalog::Snapshot;
-use super::counting;
 use super::days::AppDay;
-use super::engine::{Engine, list, quoted};
+use super::engine::Engine;
 use super::ids::{self, WireId};
+use super::known::{self, Key, Known, KnownSessions, NO_DURATION};
 use super::people::{DEVICE, Person, USER};
 use super::properties::NewCombinations;
 use super::schema::Table;
 use crate::model::{AppId, MAX_DURATION_MILLIS, Session, SessionEnd, UserAttributes, WorkspaceId};
 use crate::store::records::SessionRecord;
 use crate::store::{Recorded, StoreError};
-
-/// With as many sessions of a day, an app's whole day is looked through.
-const MANY: usize = 200;
-/// What stands for an end that is not known.
-pub(super) const NO_DURATION: i32 = -1;
 
 #[derive(Row, Serialize, Deserialize)]
 struct SessionRow {
@@ -41,34 +37,26 @@ struct SessionRow {
     duration: i32,
 }
 
-#[derive(Row, Serialize, Deserialize)]
+impl SessionRow {
+    fn key(&self) -> Key<'_> {
+        (ids::app_of(self.app), self.day, &self.session_id)
+    }
+}
+
+#[derive(Clone, Row, Serialize, Deserialize)]
 struct EndRow {
     app: WireId,
     day: u16,
     session_id: String,
+    /// Milliseconds since the start of the day.
     at: i64,
 }
 
-/// A session that was recorded before.
-#[derive(Row, Serialize, Deserialize)]
-struct KnownRow {
-    app: WireId,
-    day: u16,
-    session_id: String,
-    first_start: u32,
-    user: String,
-    device: String,
+impl EndRow {
+    fn key(&self) -> Key<'_> {
+        (ids::app_of(self.app), self.day, &self.session_id)
+    }
 }
-
-/// App, UTC date and session id.
-type Key<'a> = (AppId, u16, &'a str);
-
-struct Known {
-    start: i64,
-    person: Option<(u8, String)>,
-}
-
-type KnownSessions = HashMap<(AppId, u16), HashMap<String, Known>>;
 
 /// Where a batch comes from.
 enum Source {
@@ -102,9 +90,9 @@ fn key(session: &Session) -> Key<'_> {
     (session.app(), day, session.session_id())
 }
 
-fn person(session: &Session, workspace: WorkspaceId) -> Option<Person> {
-    let user = session.user_id().map(|id| (workspace, USER, id.to_owned()));
-    user.or_else(|| session.device_id().map(|id| (workspace, DEVICE, id.to_owned())))
+fn person(session: &Session, workspace: WorkspaceId) -> Option<Person<'_>> {
+    let user = session.user_id().map(|id| (workspace, USER, id));
+    user.or_else(|| session.device_id().map(|id| (workspace, DEVICE, id)))
 }
 
 /// Records sessions as they are delivered.
@@ -117,6 +105,7 @@ pub(super) async fn adopt(store: &Inner, sessions: Vec<SessionRecord>) -> Result
     write(store, &Source::Copied(sessions)).await.map(|_| ())
 }
 
+/// While one batch is written, the next is prepared as if that had succeeded, and prepared again if it did not.
 async fn write(store: &Inner, source: &Source) -> Result<Vec<Recorded>, StoreError> {
     let snapshot = store.snapshot();
     let sessions = source.sessions();
@@ -125,20 +114,61 @@ async fn write(store: &Inner, source: &Source) -> Result<Vec<Recorded>, StoreErr
         .map(|session| owner(&snapshot, session.app()))
         .collect::<Result<Vec<_>, _>>()?;
     // Which session is the first of its person must not depend on how two batches of one process interleave.
-    let _turn = store.recording.lock().await;
+    let turn = store.recording.lock().await;
     store.days.refresh(&store.engine).await?;
-    let people: BTreeSet<Person> = sessions
+    let keys: Vec<Key<'_>> = sessions.iter().map(|session| key(session)).collect();
+    known::remember_days(store, &keys).await?;
+    let failures = store.failures.load(Ordering::Acquire);
+    let mut batch = prepare(store, source, &sessions, &keys, &owners).await?;
+    let _writing = store.writing.lock().await;
+    if store.failures.load(Ordering::Acquire) != failures {
+        batch = prepare(store, source, &sessions, &keys, &owners).await?;
+    }
+    let expectation = batch.expect(store);
+    drop(turn);
+    let outcomes = batch.write(store).await?;
+    expectation.fulfil();
+    Ok(outcomes)
+}
+
+/// What the next batch is told of this one before it is written; void unless it is fulfilled.
+struct Expectation<'a>(Option<&'a Inner>);
+
+impl Expectation<'_> {
+    fn fulfil(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Expectation<'_> {
+    fn drop(&mut self) {
+        if let Some(store) = self.0 {
+            store.remembered.forget_sessions();
+            store.people.forget_seen();
+            // Afterwards: who sees this number finds nothing of what was expected.
+            store.failures.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+async fn prepare<'a>(
+    store: &Inner,
+    source: &'a Source,
+    sessions: &[&'a Session],
+    keys: &[Key<'a>],
+    owners: &[WorkspaceId],
+) -> Result<Batch<'a>, StoreError> {
+    let people: HashSet<Person<'_>> = sessions
         .iter()
-        .zip(&owners)
+        .zip(owners)
         .filter_map(|(session, owner)| person(session, *owner))
         .collect();
     let users = match source {
-        Source::Delivered(_) => people.iter().filter(|person| person.1 == USER).cloned().collect(),
-        Source::Copied(_) => BTreeSet::new(),
+        Source::Delivered(_) => people.iter().filter(|person| person.1 == USER).copied().collect(),
+        Source::Copied(_) => HashSet::new(),
     };
-    let keys: Vec<Key<'_>> = sessions.iter().map(|session| key(session)).collect();
     let (known, seen, attributes) = tokio::try_join!(
-        known_sessions(store, &keys),
+        known::known_sessions(store, keys),
         store.people.seen(&store.engine, people),
         store.people.attributes(&store.engine, &users),
     )?;
@@ -147,18 +177,20 @@ async fn write(store: &Inner, source: &Source) -> Result<Vec<Recorded>, StoreErr
         seen,
         ..Batch::default()
     };
-    let precedence = precedence();
-    for (index, (session, owner)) in sessions.iter().zip(&owners).enumerate() {
-        if !batch.is_new(session, *owner) {
-            batch.extend(session);
+    let none = UserAttributes::default();
+    for (index, ((session, key), owner)) in sessions.iter().zip(keys).zip(owners).enumerate() {
+        let person = person(session, *owner);
+        if let Some(known) = batch.known.of.get(key).copied() {
+            batch.outcomes.push(Recorded::Duplicate);
+            batch.make_good(key, person);
+            batch.extend(session, *key, known);
             continue;
         }
-        let first = batch.see(session, *owner);
+        batch.outcomes.push(Recorded::New);
+        let first = person.map(|person| batch.see(person));
         let properties = match source {
             Source::Delivered(_) => {
-                let user = session.user_id().map(|id| (*owner, USER, id.to_owned()));
-                let none = UserAttributes::default();
-                let user = user.and_then(|user| attributes.get(&user)).unwrap_or(&none);
+                let user = person.and_then(|user| attributes.get(&user)).unwrap_or(&none);
                 store
                     .combinations
                     .number(session.properties(), user, first, &mut batch.combinations)
@@ -168,9 +200,9 @@ async fn write(store: &Inner, source: &Source) -> Result<Vec<Recorded>, StoreErr
                 batch.combinations.add(recorded.unwrap_or_default())
             }
         };
-        batch.add(session, properties, precedence);
+        batch.add(session, *key, properties);
     }
-    batch.write(store).await
+    Ok(batch)
 }
 
 fn owner(snapshot: &Snapshot, app: AppId) -> Result<WorkspaceId, StoreError> {
@@ -180,74 +212,49 @@ fn owner(snapshot: &Snapshot, app: AppId) -> Result<WorkspaceId, StoreError> {
 
 /// What is to be written.
 #[derive(Default)]
-struct Batch {
+struct Batch<'a> {
     outcomes: Vec<Recorded>,
-    known: KnownSessions,
-    seen: BTreeSet<Person>,
+    known: KnownSessions<'a>,
+    seen: HashSet<Person<'a>>,
     /// Who is seen for the first time.
-    people: BTreeSet<Person>,
+    people: HashSet<Person<'a>>,
     combinations: NewCombinations,
     days: BTreeSet<AppDay>,
     rows: Vec<SessionRow>,
     ends: Vec<EndRow>,
 }
 
-impl Batch {
-    /// Whether a session is recorded now. One that was recorded by somebody who did not live to note its person is
-    /// made good for.
-    fn is_new(&mut self, session: &Session, owner: WorkspaceId) -> bool {
-        let (app, day, id) = key(session);
-        let known = self.known.get(&(app, day)).and_then(|known| known.get(id));
-        let is_new = known.is_none();
-        if let Some(Known {
-            person: Some((kind, id)),
-            ..
-        }) = known
+impl<'a> Batch<'a> {
+    /// Notes the person of a session that was recorded by somebody who did not live to do so. It was looked up whether
+    /// those were seen whom the batch names.
+    fn make_good(&mut self, key: &Key<'a>, named: Option<Person<'a>>) {
+        let recorded = self.known.people.get(key);
+        if let (Some(named), Some((kind, id))) = (named, recorded)
+            && (named.1, named.2) == (*kind, id.as_str())
+            && !self.seen.contains(&named)
         {
-            let person = (owner, *kind, id.clone());
-            if self.asked_for(&person, session, owner) && !self.seen.contains(&person) {
-                self.people.insert(person);
-            }
+            self.people.insert(named);
         }
-        self.outcomes.push(if is_new {
-            Recorded::New
-        } else {
-            Recorded::Duplicate
-        });
-        is_new
     }
 
-    /// Whether it was looked up if a person was seen: only those whom the batch names were.
-    fn asked_for(&self, one: &Person, session: &Session, owner: WorkspaceId) -> bool {
-        person(session, owner).as_ref() == Some(one)
-    }
-
-    /// Whether it is the first session of its person, if it has one.
-    fn see(&mut self, session: &Session, owner: WorkspaceId) -> Option<bool> {
-        let person = person(session, owner)?;
-        let first = !self.seen.contains(&person);
+    /// Whether it is the first session of its person.
+    fn see(&mut self, person: Person<'a>) -> bool {
+        let first = self.seen.insert(person);
         if first {
-            self.people.insert(person.clone());
-            self.seen.insert(person);
+            self.people.insert(person);
         }
-        Some(first)
+        first
     }
 
-    fn add(&mut self, session: &Session, properties: u64, precedence: u64) {
-        let (app, day, id) = key(session);
-        let start = session.millis_of_day();
+    fn add(&mut self, session: &Session, key: Key<'a>, properties: u64) {
+        let (app, day, id) = key;
         self.days.insert((app, day));
-        let known = Known { start, person: None };
-        self.known
-            .entry((app, day))
-            .or_default()
-            .insert(id.to_owned(), known);
-        self.rows.push(SessionRow {
+        let row = SessionRow {
             app: ids::app(app),
             day,
             session_id: id.to_owned(),
-            start: u32::try_from(start).unwrap_or_default(),
-            precedence,
+            start: u32::try_from(session.millis_of_day()).unwrap_or_default(),
+            precedence: 0,
             properties,
             user_id: session.user_id().unwrap_or_default().to_owned(),
             device_id: session.device_id().unwrap_or_default().to_owned(),
@@ -255,18 +262,26 @@ impl Batch {
                 .duration()
                 .and_then(|duration| i32::try_from(duration).ok())
                 .unwrap_or(NO_DURATION),
-        });
+        };
+        let known = Known {
+            start: row.start,
+            duration: row.duration,
+        };
+        self.known.of.insert(key, known);
+        self.rows.push(row);
     }
 
     /// A session that was delivered again may only add its end, within the longest duration from its own start.
-    fn extend(&mut self, session: &Session) {
+    fn extend(&mut self, session: &Session, key: Key<'a>, known: Known) {
         let Some(duration) = session.duration() else {
             return;
         };
-        let (app, day, id) = key(session);
+        let (app, day, id) = key;
         let at = session.millis_of_day() + i64::from(duration);
-        let known = self.known.get(&(app, day)).and_then(|known| known.get(id));
-        if known.is_some_and(|known| (0..=MAX_DURATION_MILLIS).contains(&(at - known.start))) {
+        let duration = at - i64::from(known.start);
+        if (0..=MAX_DURATION_MILLIS).contains(&duration) && duration > known.duration.into() {
+            let duration = i32::try_from(duration).unwrap_or(known.duration);
+            self.known.of.insert(key, Known { duration, ..known });
             self.ends.push(EndRow {
                 app: ids::app(app),
                 day,
@@ -276,14 +291,29 @@ impl Batch {
         }
     }
 
+    /// Lets the next batch be prepared as if this one were written.
+    fn expect<'s>(&self, store: &'s Inner) -> Expectation<'s> {
+        let keys = self.rows.iter().map(SessionRow::key);
+        let extended = self.ends.iter().map(EndRow::key);
+        let session = |key| self.known.of.get(&key).map(|known| (key, *known));
+        store.remembered.expect(keys.chain(extended).filter_map(session));
+        store.people.expect(&self.people);
+        Expectation(Some(store))
+    }
+
     /// In an order in which nothing that is written refers to something that is not, and a day is announced before it
     /// changes.
-    async fn write(self, store: &Inner) -> Result<Vec<Recorded>, StoreError> {
+    async fn write(mut self, store: &Inner) -> Result<Vec<Recorded>, StoreError> {
         let engine = &store.engine;
-        tokio::try_join!(
-            store.combinations.store(engine, self.combinations),
+        let (_, writing) = tokio::try_join!(
+            store
+                .combinations
+                .store(engine, std::mem::take(&mut self.combinations)),
             store.days.announce(engine, &self.days),
         )?;
+        // Not before: who does not find the announcement below was first.
+        let precedence = precedence();
+        self.rows.iter_mut().for_each(|row| row.precedence = precedence);
         let begun = Instant::now();
         engine.insert(Table::Sessions, &self.rows).await?;
         let half = Duration::from_secs(engine.address().close_after.into()) / 2;
@@ -291,112 +321,52 @@ impl Batch {
             // Somebody may have found the day closed, and counted it, while this was under way.
             store.days.announce_all(engine, &self.days).await?;
         }
-        store.days.wrote(&self.days);
-        tokio::try_join!(
-            store.people.see(engine, self.people),
-            engine.insert(Table::Ends, &self.ends),
-        )?;
+        writing.done();
+        tokio::try_join!(store.people.see(engine, &self.people), self.write_ends(store))?;
         Ok(self.outcomes)
     }
-}
 
-/// Those of the sessions that were recorded before.
-async fn known_sessions(store: &Inner, keys: &[Key<'_>]) -> Result<KnownSessions, StoreError> {
-    let mut days = BTreeMap::<AppDay, Vec<&str>>::new();
-    for (app, day, id) in keys {
-        // What nobody wrote to has nothing that could be delivered again.
-        if store.days.is_known((*app, *day)) {
-            days.entry((*app, *day)).or_default().push(id);
+    /// Ends that sessions got later, and those of new sessions that another process may have recorded at the same time:
+    /// of two first deliveries only one stays, with its own end.
+    async fn write_ends(&self, store: &Inner) -> Result<(), StoreError> {
+        let engine = &store.engine;
+        let ended = || self.rows.iter().filter(|row| row.duration != NO_DURATION);
+        let is_shared = |row: &SessionRow| store.days.is_shared((ids::app_of(row.app), row.day), engine);
+        if !ended().all(is_shared) {
+            // Who announces from now on gives these sessions a lower precedence.
+            store.days.refresh_since(engine, Instant::now()).await?;
         }
+        let shared = ended().filter(|row| is_shared(row)).map(|row| EndRow {
+            app: row.app,
+            day: row.day,
+            session_id: row.session_id.clone(),
+            at: i64::from(row.start) + i64::from(row.duration),
+        });
+        let ends: Vec<EndRow> = shared.chain(self.ends.iter().cloned()).collect();
+        engine.insert(Table::Ends, &ends).await
     }
-    let (many, few): (Vec<_>, Vec<_>) = days.into_iter().partition(|(_, ids)| ids.len() >= MANY);
-    let (many, few) = tokio::try_join!(
-        find(store, (!many.is_empty()).then(|| of_days(&many))),
-        find(store, (!few.is_empty()).then(|| one_by_one(&few))),
-    )?;
-    let mut known = KnownSessions::new();
-    for row in many.into_iter().chain(few) {
-        let user = Some((USER, row.user)).filter(|(_, id)| !id.is_empty());
-        let device = Some((DEVICE, row.device)).filter(|(_, id)| !id.is_empty());
-        let session = Known {
-            start: row.first_start.into(),
-            person: user.or(device),
-        };
-        known
-            .entry((ids::app_of(row.app), row.day))
-            .or_default()
-            .insert(row.session_id, session);
-    }
-    Ok(known)
-}
-
-async fn find(store: &Inner, condition: Option<String>) -> Result<Vec<KnownRow>, StoreError> {
-    let Some(condition) = condition else {
-        return Ok(Vec::new());
-    };
-    let sql = format!(
-        "SELECT app, day, session_id, argMax(start, precedence) AS first_start, argMax(user_id, precedence) AS user, \
-         argMax(device_id, precedence) AS device FROM {}.sessions WHERE {condition} GROUP BY app, day, session_id",
-        store.engine.address().database
-    );
-    store.engine.rows(&sql).await
-}
-
-/// Sessions with any of these ids on any of these days; one that was not asked for does no harm.
-fn of_days(days: &[(AppDay, Vec<&str>)]) -> String {
-    let apps: BTreeSet<AppId> = days.iter().map(|((app, _), _)| *app).collect();
-    let dates: BTreeSet<u16> = days.iter().map(|((_, day), _)| *day).collect();
-    let ids = days.iter().flat_map(|(_, ids)| ids.iter().copied());
-    format!(
-        "app IN ({}) AND day IN ({}) AND session_id IN (SELECT arrayJoin({}))",
-        counting::literals(apps),
-        list(dates),
-        array(ids)
-    )
-}
-
-/// Sessions with exactly these keys.
-fn one_by_one(days: &[(AppDay, Vec<&str>)]) -> String {
-    let keys = || {
-        days.iter()
-            .flat_map(|((app, day), ids)| ids.iter().map(move |id| (app, day, *id)))
-    };
-    let apps: Vec<String> = keys().map(|(app, ..)| app.to_string()).collect();
-    let dates: Vec<String> = keys().map(|(_, day, _)| day.to_string()).collect();
-    format!(
-        "(app, day, session_id) IN (SELECT toUUID(a), toUInt16(d), s FROM (SELECT 1) ARRAY JOIN {} AS a, {} AS d, {} AS s)",
-        array(apps.iter().map(String::as_str)),
-        array(dates.iter().map(String::as_str)),
-        array(keys().map(|(.., id)| id))
-    )
-}
-
-/// An array of texts without control characters. The server reads one long literal several times as fast as many short
-/// ones.
-fn array<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let texts: Vec<&str> = texts.collect();
-    format!("splitByChar('\\n', {})", quoted(&texts.join("\n")))
 }
 
 /// Adds ends that came on their own; whether each found its session.
 pub(super) async fn end(store: &Inner, ends: &[SessionEnd]) -> Result<Vec<bool>, StoreError> {
     let snapshot = store.snapshot();
     let mut keys = Vec::new();
-    store.days.refresh(&store.engine).await?;
+    // Another process may have acknowledged the sessions a moment ago.
+    store.days.refresh_since(&store.engine, Instant::now()).await?;
     for end in ends.iter().filter(|end| snapshot.apps.contains_key(&end.app())) {
         for (day, _) in end.possible_days() {
             keys.extend(u16::try_from(day).map(|day| (end.app(), day, end.session_id())));
         }
     }
-    let known = known_sessions(store, &keys).await?;
+    let known = known::known_sessions(store, &keys).await?;
     let mut rows = Vec::new();
     let mut outcomes = Vec::with_capacity(ends.len());
     for end in ends {
         let found = end.possible_days().find_map(|(day, at)| {
             let day = u16::try_from(day).ok()?;
-            let start = known.get(&(end.app(), day))?.get(end.session_id())?.start;
+            let known = known.of.get(&(end.app(), day, end.session_id()))?;
             (0..=MAX_DURATION_MILLIS)
-                .contains(&(at - start))
+                .contains(&(at - i64::from(known.start)))
                 .then_some((day, at))
         });
         outcomes.push(found.is_some());

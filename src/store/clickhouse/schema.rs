@@ -11,7 +11,7 @@ use super::lock;
 use crate::store::{Role, StoreError};
 
 /// The newest version that this program knows.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(super) enum Table {
     Changes,
     /// Closed days, counted.
     Counts,
+    /// Which processes write to a day.
+    Writers,
 }
 
 #[derive(clickhouse::Row, serde::Serialize, serde::Deserialize)]
@@ -57,7 +59,7 @@ struct Definition {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Format,
         Self::Claims,
         Self::Catalog,
@@ -69,6 +71,7 @@ impl Table {
         Self::Ends,
         Self::Changes,
         Self::Counts,
+        Self::Writers,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -84,6 +87,7 @@ impl Table {
             Self::Ends => "ends",
             Self::Changes => "changes",
             Self::Counts => "counts",
+            Self::Writers => "writers",
         }
     }
 
@@ -173,6 +177,14 @@ impl Table {
                 columns: "app UUID, series UInt64, day UInt16, changed UInt32, quarters Array(UInt32)",
                 version: Some("changed"),
                 key: "(series, app, day)",
+                ..small
+            },
+            // writer: a process; at: Unix seconds of its last announcement, or, where writer is odd, of the last one whose
+            // sessions are all written. Since version 2; where those of version 1 write nothing, days are just closed later.
+            Self::Writers => Definition {
+                columns: "app UUID, day UInt16, writer UInt64, at UInt32",
+                version: Some("at"),
+                key: "(app, day, writer)",
                 ..small
             },
         }
