@@ -40,8 +40,9 @@ use crate::metrics::Metrics;
 use crate::record::{RecordError, Recorder, Tally};
 use crate::store::{Role, Store};
 
-/// Batches with the recorder at one time: one is committed while the others are the next commit.
-const IN_FLIGHT: usize = 4;
+/// Batches with the recorder at one time: some are committed while the others are the next commit. Large commits are
+/// cheaper a session, above all over ClickHouse, where each one makes new files.
+const IN_FLIGHT: usize = 16;
 /// Parsed batches that wait for the recorder.
 const WAITING: usize = 2;
 
