@@ -21,21 +21,27 @@ const STYLE: &str = "{msg}  {elapsed}";
 #[command(after_help = "\
 Examples:
   sessionmeter migrate --from ./sessionmeter-data --to clickhouse://meter:PASSWORD@ch1:8123/sessions
+  SESSIONMETER_STORE=clickhouse://meter:PASSWORD@ch1:8123/sessions sessionmeter migrate --from ./sessionmeter-data
   sessionmeter migrate --from clickhouse://meter:PASSWORD@ch1:8123/sessions --to ./sessionmeter-data")]
 pub(super) struct MigrateArgs {
-    /// The old store: a directory, or clickhouse://…
+    /// The old store: a directory, or clickhouse://…; the one that all commands use, if only --to is given
+    #[arg(long, value_name = "STORE", required_unless_present = "to")]
+    from: Option<String>,
+    /// The new one, which is made where there is none; the one that all commands use, if only --from is given
     #[arg(long, value_name = "STORE")]
-    from: String,
-    /// The new one, which is made where there is none
-    #[arg(long, value_name = "STORE")]
-    to: String,
+    to: Option<String>,
 }
 
 /// Runs the command.
 pub(super) async fn run(args: MigrateArgs, globals: &Globals) -> anyhow::Result<()> {
-    let (from, to) = (Place::read(&args.from)?, Place::read(&args.to)?);
+    // The environment and the configuration file show a password to nobody, flags do.
+    let place = |given: &Option<String>| match given {
+        Some(text) => Place::read(text),
+        None => Ok(globals.store.clone()),
+    };
+    let (from, to) = (place(&args.from)?, place(&args.to)?);
     if from == to {
-        bail!("--from and --to name the same store");
+        bail!("the old store and the new one are the same: {from}");
     }
     let old = from.open(Role::Existing).await?;
     let new = match to.open(Role::Command).await {
