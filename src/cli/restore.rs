@@ -33,6 +33,9 @@ pub(super) async fn run(args: RestoreArgs, globals: &Globals) -> anyhow::Result<
             tokio::task::spawn_blocking(move || sqlite::restore(&file, &directory)).await??;
         }
         place @ Place::ClickHouse(_) => {
+            // Before tables are made.
+            let file = args.file.clone();
+            tokio::task::spawn_blocking(move || sqlite::check_backup(&file)).await??;
             let store = place.open(Role::Command).await?;
             let restored = from_file(&args.file, store.as_ref()).await;
             store.close().await;

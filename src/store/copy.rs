@@ -224,7 +224,8 @@ pub(super) async fn into_file(store: &dyn Store, file: &Path) -> Result<(), Stor
 /// Makes an empty store what `file` holds a backup of.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] if the store is not empty; as [`sqlite::restore`] and [`copy`].
+/// [`StoreError::Conflict`] if the store is not empty, [`StoreError::Unusable`] if it counts something else in the end; as
+/// [`sqlite::restore`] and [`copy`].
 pub async fn from_file(file: &Path, store: &dyn Store) -> Result<(), StoreError> {
     if !store.catalog().workspaces().is_empty() {
         return Err(StoreError::Conflict(
@@ -238,5 +239,11 @@ pub async fn from_file(file: &Path, store: &dyn Store) -> Result<(), StoreError>
     let embedded = SqliteStore::open(directory.path(), Role::Existing)?;
     let copied = copy(&embedded, store, &|_| {}).await;
     embedded.close().await;
-    copied.map(|_| ())
+    match copied?.differences.len() {
+        0 => Ok(()),
+        series => Err(StoreError::Unusable(format!(
+            "the restored store does not count what the backup counts, in {series} series at least: was somebody \
+             recording into it? Restore into an empty one"
+        ))),
+    }
 }

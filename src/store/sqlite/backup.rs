@@ -76,7 +76,11 @@ pub fn restore(file: &Path, directory: &Path) -> Result<(), StoreError> {
     result
 }
 
-fn check_backup(file: &Path) -> Result<(), StoreError> {
+/// Whether a file is a whole backup.
+///
+/// # Errors
+/// [`StoreError::NotFound`] if there is none, [`StoreError::Unusable`] if it is something else, or damaged.
+pub fn check_backup(file: &Path) -> Result<(), StoreError> {
     if !file.is_file() {
         return Err(StoreError::NotFound(format!(
             "there is no file {}",

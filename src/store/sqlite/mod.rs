@@ -53,7 +53,7 @@ use crate::model::{
     SessionEnd, UserUpdate, Workspace, WorkspaceId,
 };
 
-pub use self::backup::restore;
+pub use self::backup::{check_backup, restore};
 
 /// The database's name in the store's directory.
 const FILE: &str = "sessions.sqlite";
