@@ -13,7 +13,10 @@ mod support;
 use std::fmt::Write as _;
 use std::sync::mpsc;
 
-use support::{Answer, Server, send};
+use rusqlite::Connection;
+use support::gate::Gate;
+use support::{Answer, Server, clickhouse, send};
+use tempfile::TempDir;
 
 /// 24 calls of 10,000 sessions: more than the 200,000 that may wait.
 const CALLS: usize = 24;
@@ -38,15 +41,45 @@ fn deliver(server: &Server, body: String) -> Answer {
     send(request.header("content-type", "application/x-ndjson").body(body))
 }
 
+/// A store that can be kept from committing anything.
+enum Held {
+    /// By somebody else who has the write lock.
+    File(Connection),
+    /// By a network that loses touch with the server.
+    Network(Gate),
+}
+
+fn start() -> (Server, Held) {
+    let directory = TempDir::new().unwrap();
+    if let Some((address, gate)) = clickhouse::address_behind_gate(directory.path()) {
+        return (Server::start_over(&address), Held::Network(gate));
+    }
+    let server = Server::start();
+    let file = Connection::open(server.data.join("sessions.sqlite")).unwrap();
+    (server, Held::File(file))
+}
+
+impl Held {
+    fn hold(&self) {
+        match self {
+            Self::File(other) => other.execute_batch("BEGIN IMMEDIATE").unwrap(),
+            Self::Network(gate) => gate.close(),
+        }
+    }
+
+    fn release(&self) {
+        match self {
+            Self::File(other) => other.execute_batch("ROLLBACK").unwrap(),
+            Self::Network(gate) => gate.open(),
+        }
+    }
+}
+
 #[test]
 fn a_full_queue_refuses_at_once_and_what_was_refused_can_be_sent_again() {
-    let server = Server::start();
+    let (server, store) = start();
     let bodies: Vec<String> = (0..CALLS).map(|call| body(&server, call)).collect();
-    // Somebody else holds the write lock: nothing can be committed.
-    let mut other = rusqlite::Connection::open(server.data.join("sessions.sqlite")).unwrap();
-    let lock = other
-        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-        .unwrap();
+    store.hold();
     let (answers, received) = mpsc::channel();
     std::thread::scope(|scope| {
         for (call, body) in bodies.iter().enumerate() {
@@ -56,7 +89,7 @@ fn a_full_queue_refuses_at_once_and_what_was_refused_can_be_sent_again() {
         drop(answers);
         // The first answer there is can only be a refusal.
         let first = received.recv().unwrap();
-        lock.rollback().unwrap();
+        store.release();
         let mut refused = Vec::new();
         for (call, answer) in std::iter::once(first).chain(received.iter()) {
             match answer.status {

@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use support::{Server, run};
+use support::stored::{Stored, stored};
+use support::{Server, clickhouse, run};
 
 /// The database's name in the store's directory.
 const FILE: &str = "sessions.sqlite";
@@ -44,6 +45,17 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         .filter(|path| path.file_name().unwrap() != "serve.lock")
         .map(|path| (path.clone(), std::fs::read(path).unwrap()))
         .collect()
+}
+
+/// What a store holds, byte by byte where that can be.
+fn everything(data: &Path) -> (Vec<Stored>, BTreeMap<PathBuf, Vec<u8>>) {
+    let sessions = stored(data);
+    let files = if clickhouse::is_used() {
+        BTreeMap::new()
+    } else {
+        files(data)
+    };
+    (sessions, files)
 }
 
 /// Runs a command that must fail with one line; the line.

@@ -10,9 +10,11 @@ use crate::cluster::cluster;
 use crate::support::clickhouse::{self, HOSTS, PREFIX};
 
 /// Tests that reach the store through the program, and those among them that are about files of the embedded store.
-const SUITES: [(&str, &[&str]); 12] = [
-    ("authentication", &["a_secret_is_shown_once_and_kept_nowhere"]),
+const SUITES: [(&str, &[&str]); 14] = [
+    ("authentication", &[]),
+    ("back_pressure", &[]),
     ("bad_requests", &[]),
+    ("browser", &[]),
     ("clients", &[]),
     ("crash", &[]),
     ("data_series", &[]),
@@ -28,7 +30,7 @@ const SUITES: [(&str, &[&str]); 12] = [
     (
         "store",
         &[
-            "backup::",
+            "backup::a_journal_that_was_left_behind",
             "disk_full::",
             "format::",
             "verify::",

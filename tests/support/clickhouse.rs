@@ -5,6 +5,8 @@ use std::path::Path;
 
 use reqwest::blocking::Client;
 
+use super::gate::Gate;
+
 /// `HOST:PORT,HOST:PORT` of the cluster's HTTP interfaces.
 pub const HOSTS: &str = "SESSIONMETER_TEST_CLICKHOUSE";
 /// As the cluster calls itself.
@@ -27,33 +29,69 @@ fn database(data: &Path) -> String {
 
 /// What stands for a directory, if the stores of this run are in ClickHouse. Days close soon, so that tests see that.
 pub fn address(data: &Path) -> Option<String> {
+    Some(address_on(&std::env::var(HOSTS).ok()?, data))
+}
+
+fn address_on(hosts: &str, data: &Path) -> String {
+    let database = database(data);
+    format!("clickhouse://{USER}:p%40ss%3Aword@{hosts}/{database}?cluster={CLUSTER}&close_after=2")
+}
+
+/// The same behind a gate.
+pub fn address_behind_gate(data: &Path) -> Option<(String, Gate)> {
+    let gate = Gate::start(&first_host()?);
+    Some((address_on(&gate.address, data), gate))
+}
+
+fn first_host() -> Option<String> {
     let hosts = std::env::var(HOSTS).ok()?;
-    Some(format!(
-        "clickhouse://{USER}:p%40ss%3Aword@{hosts}/{}?cluster={CLUSTER}&close_after=2",
-        database(data)
-    ))
+    Some(hosts.split(',').next()?.to_owned())
 }
 
 /// Removes what stands for a directory.
 pub fn remove(data: &Path) {
-    if let Ok(hosts) = std::env::var(HOSTS) {
+    if let Some(host) = first_host() {
         let sql = format!("DROP DATABASE IF EXISTS {} ON CLUSTER {CLUSTER}", database(data));
-        let host = hosts.split(',').next().unwrap_or_default();
         // What is left is removed with the cluster.
-        let _ = execute(host, &sql);
+        let _ = execute(&host, &sql);
     }
+}
+
+/// Whether anything stands for a directory.
+pub fn exists(data: &Path) -> bool {
+    first_host().is_some_and(|host| {
+        let sql = format!(
+            "SELECT count() FROM system.databases WHERE name = '{}'",
+            database(data)
+        );
+        execute(&host, &sql).unwrap().trim() != "0"
+    })
 }
 
 /// Rows of the table of sessions in what stands for a directory.
 pub fn sessions(data: &Path) -> Option<i64> {
-    let hosts = std::env::var(HOSTS).ok()?;
     let sql = format!("SELECT count() FROM {}.sessions", database(data));
-    let count = execute(hosts.split(',').next()?, &sql).unwrap();
+    let count = execute(&first_host()?, &sql).unwrap();
     Some(count.trim().parse().unwrap())
+}
+
+/// Everything that is kept in what stands for a directory, table by table.
+pub fn contents(data: &Path) -> Option<Vec<Vec<u8>>> {
+    let (host, database) = (first_host()?, database(data));
+    let tables = execute(&host, &format!("SHOW TABLES FROM {database}")).unwrap();
+    let content = |table: &str| {
+        let sql = format!("SELECT * FROM {database}.{table} FORMAT RowBinary");
+        fetch(&host, &sql).unwrap()
+    };
+    Some(tables.lines().map(content).collect())
 }
 
 /// Runs a statement; what comes back.
 pub fn execute(host: &str, sql: &str) -> Result<String, String> {
+    fetch(host, sql).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn fetch(host: &str, sql: &str) -> Result<Vec<u8>, String> {
     let sent = Client::builder()
         .no_proxy()
         .build()
@@ -62,6 +100,9 @@ pub fn execute(host: &str, sql: &str) -> Result<String, String> {
     let sent = sent.basic_auth(USER, Some(PASSWORD)).body(sql.to_owned()).send();
     let response = sent.map_err(|error| error.to_string())?;
     let is_success = response.status().is_success();
-    let text = response.text().map_err(|error| error.to_string())?;
-    if is_success { Ok(text) } else { Err(text) }
+    let bytes = response.bytes().map_err(|error| error.to_string())?;
+    match is_success {
+        true => Ok(bytes.into()),
+        false => Err(String::from_utf8_lossy(&bytes).into_owned()),
+    }
 }
