@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdin};
 
 use super::*;
+use crate::support::clickhouse::execute;
 use crate::support::packages;
 use crate::support::{eventually, send};
 
@@ -12,7 +13,7 @@ use crate::support::{eventually, send};
 struct Engine {
     child: Child,
     pipe: Option<ChildStdin>,
-    address: String,
+    host: String,
 }
 
 impl Engine {
@@ -30,8 +31,12 @@ impl Engine {
         Self {
             pipe: child.stdin.take(),
             child,
-            address: format!("clickhouse://127.0.0.1:{}/sessions?close_after=2", port.trim()),
+            host: format!("127.0.0.1:{}", port.trim()),
         }
+    }
+
+    fn address(&self) -> String {
+        format!("clickhouse://{}/sessions?close_after=2", self.host)
     }
 }
 
@@ -46,7 +51,12 @@ impl Drop for Engine {
 #[test]
 fn the_current_engine_understands_every_statement() {
     let engine = Engine::start();
-    let server = serve(&engine.address, None);
+    let address = engine.address();
+    let server = serve(&address, None);
+    let sql = "SELECT toUInt8(countIf(position(create_table_query, 'fsync_after_insert = 1') = 0)) FROM system.tables \
+               WHERE database = 'sessions' FORMAT TabSeparated";
+    let acknowledges_too_early = execute(&engine.host, sql).unwrap();
+    assert_eq!(acknowledges_too_early.trim(), "0");
     server.track(&body(&server.app, 0..1_000));
     let users = server
         .client()
@@ -66,7 +76,7 @@ fn the_current_engine_understands_every_statement() {
 
     let filter = r#"{"any": [{"field":"platform","op":"eq","value":"ios"}, {"field":"attributes.plan","op":"prefix","value":"pro"}]}"#;
     let segment = command(
-        &engine.address,
+        &address,
         &[
             "segment", "create", "some", "--filter", filter, "--track", "--wait",
         ],
@@ -91,7 +101,7 @@ fn the_current_engine_understands_every_statement() {
     };
     eventually("the segment's series", || total(&server) == of_segment as u64);
     eventually("closed days that are kept", || {
-        let verified = command(&engine.address, &["verify"]);
+        let verified = command(&address, &["verify"]);
         assert_eq!(
             (&verified["agrees"], &verified["sessions"]),
             (&json!(true), &json!(1_100)),
@@ -101,7 +111,7 @@ fn the_current_engine_understands_every_statement() {
     });
     let (key, app) = (server.key.clone(), server.app.clone());
     server.stop();
-    let mut again = serve(&engine.address, None);
+    let mut again = serve(&address, None);
     assert!(again.key.is_empty(), "the store was there");
     (again.key, again.app) = (key, app);
 
@@ -112,14 +122,14 @@ fn the_current_engine_understands_every_statement() {
         answer.json()["duplicates"].as_u64().unwrap()
     };
     assert_eq!(track(&again, 6_000), 11);
-    let third = serve(&engine.address, Some(&again));
+    let third = serve(&address, Some(&again));
     eventually("a day that is remembered", || {
         assert_eq!(track(&third, 6_000), 6_000);
         third.log().contains("remembers whole days")
     });
     assert_eq!(track(&third, 6_100), 6_000);
 
-    let exported = run(&engine.address, &["export"]);
+    let exported = run(&address, &["export"]);
     let text = String::from_utf8(exported.stdout).unwrap();
     assert_eq!(text.lines().count(), 1_100 + 5_989 + 100);
     assert!(

@@ -46,7 +46,6 @@ pub(super) struct Engine {
     clients: Vec<Client>,
     /// The host that answered last.
     preferred: AtomicUsize,
-    /// The first version has no setting that says so.
     is_old: AtomicBool,
     quorum: Quorum,
     /// Quorum inserts into one table exclude each other: here they wait in line instead of failing.
@@ -231,6 +230,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether the server is of the first versions, which know fewer settings.
+    pub(super) fn is_old(&self) -> bool {
+        self.is_old.load(Ordering::Relaxed)
+    }
+
     /// All rows of a query.
     pub(super) async fn rows<T>(&self, sql: &str) -> Result<Vec<T>, StoreError>
     where
@@ -376,7 +380,7 @@ impl Engine {
             // A block that is delivered again must wait for its quorum again.
             .with_setting("insert_deduplicate", "0")
             .with_setting("connect_timeout_with_failover_ms", "1000");
-        match self.is_old.load(Ordering::Relaxed) {
+        match self.is_old() {
             true => client,
             false => client.with_setting("insert_quorum_parallel", "0"),
         }

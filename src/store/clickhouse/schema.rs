@@ -13,6 +13,9 @@ use crate::store::{Role, StoreError};
 /// The newest version that this program knows.
 const VERSION: u32 = 2;
 
+/// With these settings a server acknowledges what is inserted when it is on disk.
+const ON_DISK: &str = "fsync_after_insert = 1, fsync_part_directory = 1";
+
 /// A table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
@@ -234,9 +237,12 @@ impl Table {
 /// once.
 pub(super) async fn prepare(engine: &Engine, role: Role) -> Result<(), StoreError> {
     let address = engine.address();
-    let (database, cluster) = (address.database.as_str(), address.cluster.as_deref());
+    let (database, everywhere) = (address.database.as_str(), everywhere(engine));
     match version(engine).await? {
-        Some(VERSION) => return Ok(()),
+        Some(VERSION) => {
+            acknowledge_on_disk(engine, role).await;
+            return Ok(());
+        }
         Some(newer) if newer > VERSION => {
             return Err(StoreError::Unusable(format!(
                 "the store has format {newer}, this program knows formats up to {VERSION}; use a newer sessionmeter"
@@ -249,7 +255,6 @@ pub(super) async fn prepare(engine: &Engine, role: Role) -> Result<(), StoreErro
         }
         _ => {}
     }
-    let everywhere = cluster.map_or(String::new(), |cluster| format!(" ON CLUSTER '{cluster}'"));
     engine
         .execute(&format!("CREATE DATABASE IF NOT EXISTS {database}{everywhere}"))
         .await?;
@@ -263,7 +268,40 @@ pub(super) async fn prepare(engine: &Engine, role: Role) -> Result<(), StoreErro
         }
         Ok(())
     })
-    .await
+    .await?;
+    acknowledge_on_disk(engine, role).await;
+    Ok(())
+}
+
+fn everywhere(engine: &Engine) -> String {
+    let cluster = engine.address().cluster.as_ref();
+    cluster.map_or(String::new(), |cluster| format!(" ON CLUSTER '{cluster}'"))
+}
+
+/// Has tables acknowledge what is on disk, where they don't yet: they may be of a version, or made on a server, that had
+/// no such settings.
+async fn acknowledge_on_disk(engine: &Engine, role: Role) {
+    // The oldest servers can't.
+    if engine.is_old() || role == Role::Existing {
+        return;
+    }
+    if let Err(error) = set_on_disk(engine).await {
+        tracing::warn!(%error, "ClickHouse does not write to disk before it acknowledges; trying again at the next start");
+    }
+}
+
+async fn set_on_disk(engine: &Engine) -> Result<(), StoreError> {
+    let (database, everywhere) = (&engine.address().database, everywhere(engine));
+    let sql = format!(
+        "SELECT name FROM system.tables WHERE database = '{database}' AND engine LIKE '%MergeTree' \
+         AND position(create_table_query, 'fsync_after_insert') = 0"
+    );
+    let tables: Vec<String> = engine.rows(&sql).await?;
+    let statements = tables
+        .iter()
+        .map(|table| format!("ALTER TABLE {database}.{table}{everywhere} MODIFY SETTING {ON_DISK}"));
+    let all = statements.map(|statement| async move { engine.execute(&statement).await });
+    try_join_all(all).await.map(|_| ())
 }
 
 /// First what lies on the shards, then what stands over it: a cluster takes its time for each statement, but not for
