@@ -18,10 +18,7 @@ const SUITES: [(&str, &[&str]); 14] = [
     ("clients", &[]),
     ("crash", &[]),
     ("data_series", &[]),
-    (
-        "import_formats",
-        &["an_export_makes_the_same_counts_and_the_same_export"],
-    ),
+    ("import_formats", &[]),
     ("operations", &["one_server_at_a_time"]),
     ("oracle", &[]),
     ("recording", &[]),
