@@ -200,7 +200,10 @@ fn series(target: &Target, store: &Store) {
     let mut connection = Connection::open(&server.address);
     let (micros, rows) = ask(&mut connection);
     println!("a hundred days, all open: {micros} µs, rows read: {rows:?}");
-    // Not what was counted a moment ago.
+    // Not what was counted a moment ago, nor once more because the import had just ended.
+    std::thread::sleep(Duration::from_secs(4));
+    let (micros, rows) = ask(&mut connection);
+    println!("once more, now that all is written: {micros} µs, rows read: {rows:?}");
     std::thread::sleep(Duration::from_secs(2));
     let (micros, rows) = ask(&mut connection);
     println!("again, all still open: {micros} µs, rows read: {rows:?}");

@@ -111,9 +111,11 @@ fn once_all_is_written_days_are_not_counted_again_and_again_until_they_close() {
     pass(&host, 1);
     assert_eq!(one.counts(ALL_DAYS), by_day(1_001));
 
-    // It ends, having written everything: from now on nobody looks at sessions.
+    // It ends, having written everything: a little later nobody looks at sessions any more.
     assert_eq!(other.stop(), Some(0));
     pass(&host, 1);
+    assert_eq!(one.counts(ALL_DAYS), by_day(1_001));
+    pass(&host, 4);
     assert_eq!(one.counts(ALL_DAYS), by_day(1_001));
     delete_sessions(&cluster, "settled");
     pass(&host, 1);
@@ -170,4 +172,27 @@ fn closed_days_are_counted_once_and_late_sessions_open_them_again() {
     // But a check does, and finds that they are gone.
     let verified: Value = serde_json::from_slice(&run(&address, &["verify", "--json"]).stdout).unwrap();
     assert_eq!(verified["agrees"], false, "{verified}");
+}
+
+#[test]
+fn all_processes_of_a_store_close_days_after_the_same_time() {
+    let cluster = cluster();
+    let address = address(&cluster.hosts(), "agreed");
+    let server = serve(&address, None);
+    server.track(&body(&server.app, 0..10));
+    let other = address.replace("close_after=2", "close_after=5");
+    let refused = run(&other, &["workspace", "list"]);
+    let errors = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success()
+            && errors.contains("made with close_after=2")
+            && errors.contains("close_after=5"),
+        "{errors}"
+    );
+    // Who names none takes that of the store.
+    let silent = serve(&address.replace("&close_after=2", ""), Some(&server));
+    assert_eq!(silent.counts(ALL_DAYS), by_day(10));
+    eventually("days that are closed", || {
+        kept(&cluster.nodes[0].host(), "agreed") == 10
+    });
 }

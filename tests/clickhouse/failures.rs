@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
 use crate::cluster::cluster;
+use crate::support::clickhouse::execute;
 use crate::support::eventually;
+use crate::support::gate::Gate;
 
 /// Sessions in a batch.
 const BATCH: u64 = 100;
@@ -219,4 +221,103 @@ fn several_processes_may_start_at_once_on_an_empty_database() {
             .sum::<u32>()
     });
     assert_eq!(created, 1);
+}
+
+#[test]
+fn a_host_that_gives_no_answer_is_replaced_by_the_next() {
+    let cluster = cluster();
+    let gates = [0, 1].map(|node| Gate::start(&cluster.nodes[node].host()));
+    let address = address(&format!("{},{}", gates[0].address, gates[1].address), "silent");
+    let server = serve(&address, None);
+    server.track(&body(&server.app, 0..100));
+    // Whichever it asks.
+    for (number, gate) in (1..).zip(&gates) {
+        gate.close();
+        let answer = server.track(&body(&server.app, number * 100..(number + 1) * 100));
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        assert_eq!(server.counts(ALL_DAYS), by_day((number + 1) * 100));
+        gate.open();
+    }
+}
+
+/// Copies a session's row behind the program's back, as if a process had written it now and died.
+fn write_and_die(host: &str, database: &str, from: &str, to: &str) {
+    let sql = format!(
+        "INSERT INTO {database}.sessions SELECT app, day, '{to}', start, \
+         toUInt64(18446744073709551615 - toUInt64(toUInt32(now())) * 4096000000), properties, user_id, \
+         device_id, duration FROM {database}.sessions WHERE session_id = '{from}'"
+    );
+    execute(host, &sql).unwrap();
+    eventually("the row", || {
+        let sql = format!("SELECT count() FROM {database}.sessions WHERE session_id = '{to}'");
+        execute(host, &sql).unwrap().trim() != "0"
+    });
+}
+
+#[test]
+fn what_a_dead_process_left_half_done_is_completed_when_it_is_delivered_again() {
+    let cluster = cluster();
+    let host = cluster.nodes[2].host();
+    let address = address(&cluster.hosts(), "halfway");
+    let server = serve(&address, None);
+    server.track(&body(&server.app, 0..100));
+    let kept = || {
+        let sql = "SELECT count() FROM halfway.counts WHERE series = 0 AND day = 19723";
+        execute(&host, sql).unwrap().trim() != "0"
+    };
+    eventually("the first day's kept count", kept);
+    // After the day was closed the rest of a batch arrived of which nobody knows; its sender tries again.
+    write_and_die(&host, "halfway", "s0", "late");
+    let mut late = session(&server.app, 0);
+    late["session_id"] = json!("late");
+    let answer = server.track(&json!({ "sessions": [late] }));
+    assert_eq!(answer.json()["duplicates"], 1, "{}", answer.text);
+    let mut expected = by_day(100);
+    expected[0] += 1;
+    assert_eq!(server.counts(ALL_DAYS), expected);
+    eventually("closed days that agree", || {
+        let verified = command(&address, &["verify"]);
+        assert_eq!(verified["agrees"], true, "{verified}");
+        verified["counters"].as_u64().unwrap() >= 100
+    });
+
+    // Its persons were not noted: the same batch has no second first session of one person.
+    let new = |id: &str| {
+        let mut session = session(&server.app, 1);
+        session["session_id"] = json!(id);
+        session["user_id"] = json!("somebody");
+        session
+    };
+    server.track(&json!({ "sessions": [new("model")] }));
+    let forget = format!("TRUNCATE TABLE halfway.persons_local ON CLUSTER {CLUSTER}");
+    execute(&host, &forget).unwrap();
+    let fresh = serve(&address, Some(&server));
+    let answer = fresh.track(&json!({ "sessions": [new("model"), new("second"), new("third")] }));
+    assert_eq!(answer.json()["sessions_processed"], 2, "{}", answer.text);
+    let exported = run(&address, &["export"]);
+    let text = String::from_utf8(exported.stdout).unwrap();
+    assert!(text.contains("\"third\""), "{text}");
+    let first =
+        r#"{"all":[{"field":"first_session","op":"eq","value":true}, {"field":"platform","op":"exists"}]}"#;
+    let segment = command(
+        &address,
+        &[
+            "segment", "create", "first", "--filter", first, "--track", "--wait",
+        ],
+    );
+    let series = format!(
+        "/sessions/data_series?{ALL_DAYS}&segment_id={}",
+        segment["id"].as_str().unwrap()
+    );
+    let count = || -> u64 {
+        let points = fresh.get(&series).json()["data"].as_array().cloned();
+        let counts = points.unwrap_or_default();
+        counts
+            .iter()
+            .map(|point| point["sessions"].as_u64().unwrap())
+            .sum()
+    };
+    // Fifty persons, one more, and the copied row of the first one.
+    eventually("the segment", || count() > 0);
+    assert_eq!(count(), 52);
 }

@@ -105,6 +105,8 @@ fn a_store_of_the_first_format_goes_on() {
     for sql in [
         &format!("DROP TABLE first_format.writers ON CLUSTER {CLUSTER}"),
         &format!("DROP TABLE first_format.writers_local ON CLUSTER {CLUSTER}"),
+        &format!("DROP TABLE first_format.settings ON CLUSTER {CLUSTER}"),
+        &format!("DROP TABLE first_format.settings_local ON CLUSTER {CLUSTER}"),
         "TRUNCATE TABLE first_format.format_local",
         "INSERT INTO first_format.format_local VALUES (1)",
     ] {

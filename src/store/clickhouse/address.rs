@@ -7,9 +7,6 @@ use percent_encoding::percent_decode_str;
 
 const SCHEME: &str = "clickhouse://";
 const PORT: &str = "8123";
-/// Seconds after which a day that nobody writes to any more is counted for good.
-const CLOSE_AFTER: u32 = 60;
-
 /// A connection string, taken apart. Neither [`fmt::Debug`] nor [`fmt::Display`] nor an error shows the user's name,
 /// the password, or any part of a text that could not be read.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,8 +18,8 @@ pub struct Address {
     pub(super) database: String,
     /// Of replicated, sharded tables.
     pub(super) cluster: Option<String>,
-    /// Seconds.
-    pub(super) close_after: u32,
+    /// Seconds after which a day that nobody writes to any more is counted for good; decided when the store is made.
+    pub(super) close_after: Option<u32>,
 }
 
 /// What is wrong with a connection string; it quotes nothing of it.
@@ -54,7 +51,7 @@ impl FromStr for Address {
             password: decoded(password)?,
             database: database.to_owned(),
             cluster: None,
-            close_after: CLOSE_AFTER,
+            close_after: None,
         };
         if !is_identifier(database, "_") {
             return Err(AddressError(
@@ -76,8 +73,8 @@ impl FromStr for Address {
                         .parse()
                         .ok()
                         .filter(|seconds| (2..=3600).contains(seconds));
-                    address.close_after =
-                        seconds.ok_or(AddressError("needs 2 to 3600 seconds as 'close_after'"))?;
+                    let seconds = seconds.ok_or(AddressError("needs 2 to 3600 seconds as 'close_after'"))?;
+                    address.close_after = Some(seconds);
                 }
                 _ => {
                     return Err(AddressError(
@@ -152,10 +149,10 @@ mod tests {
         assert_eq!(address.password, "p@ss:/word");
         assert_eq!(address.database, "sessions");
         assert_eq!(address.cluster.as_deref(), Some("main-1"));
-        assert_eq!(address.close_after, 5);
+        assert_eq!(address.close_after, Some(5));
         let short = read("clickhouse://localhost/db");
         assert_eq!((short.user.as_str(), short.password.as_str()), ("default", ""));
-        assert_eq!((short.cluster, short.close_after), (None, CLOSE_AFTER));
+        assert_eq!((short.cluster, short.close_after), (None, None));
         assert_eq!(read("clickhouse://u@[::1]:8124/db").hosts, ["[::1]:8124"]);
         assert_eq!(read("clickhouse://u@[::1]/db").hosts, ["[::1]:8123"]);
     }

@@ -422,7 +422,7 @@ pub(super) async fn versions(engine: &Engine) -> Result<(u64, u64), StoreError> 
         "SELECT toUInt8(1) AS what, max(version) AS newest FROM {database}.catalog \
          UNION ALL SELECT toUInt8(2) AS what, max(version) AS newest FROM {database}.users"
     );
-    let rows: Vec<(u8, u64)> = engine.rows(&sql).await?;
+    let rows: Vec<(u8, u64)> = engine.rows_soon(&sql).await?;
     let newest = |what| rows.iter().find(|row| row.0 == what).map_or(0, |row| row.1);
     Ok((newest(1), newest(2)))
 }

@@ -81,8 +81,8 @@ struct HeldCount {
 enum Until {
     /// The day is announced again.
     Announced { changed: u32 },
-    /// Anybody announces the day.
-    Settled { version: u64 },
+    /// Anybody announces the day, or it is closed: what is kept is counted then.
+    Settled { version: u64, changed: u32 },
     /// A moment has gone by, or this process has written to the day.
     Written { begun: Instant, written: u64 },
 }
@@ -94,7 +94,9 @@ impl Held {
         let count = held.get(&(day.of, series))?;
         let holds = match count.until {
             Until::Announced { changed } => changed == day.changed,
-            Until::Settled { version } => version == day.version,
+            Until::Settled { version, changed } => {
+                (version, changed, false) == (day.version, day.changed, day.is_closed)
+            }
             Until::Written { begun, written } => written == day.written && begun.elapsed() < FRESH,
         };
         holds.then(|| count.quarters.clone())
@@ -111,7 +113,10 @@ impl Held {
         let quarters = Arc::new(quarters);
         let until = match (day.is_closed, day.is_settled) {
             (true, _) => Until::Announced { changed: day.changed },
-            (_, true) => Until::Settled { version: day.version },
+            (_, true) => Until::Settled {
+                version: day.version,
+                changed: day.changed,
+            },
             _ => Until::Written {
                 begun,
                 written: day.written,

@@ -28,6 +28,9 @@ pub(super) type AppDay = (AppId, u16);
 
 /// How old what is known of other processes' announcements may be.
 const FRESH: Duration = Duration::from_millis(400);
+/// How long a day is left alone after all have said that they are done: replicas that may be asked are at most two
+/// seconds behind.
+const SETTLING: Duration = Duration::from_secs(3);
 /// Announcements are asked for anew this far back, in seconds: they take a moment to arrive, and clocks differ.
 const OVERLAP: u32 = 120;
 
@@ -163,8 +166,8 @@ impl Days {
         let database = &engine.address().database;
         // What was announced before nobody is writing any more.
         let lately = match since {
-            0 => format!("toUInt32(now()) - {}", engine.address().close_after + OVERLAP),
-            _ => since.saturating_sub(engine.address().close_after).to_string(),
+            0 => format!("toUInt32(now()) - {}", engine.close_after() + OVERLAP),
+            _ => since.saturating_sub(engine.close_after()).to_string(),
         };
         let sql = format!(
             "SELECT toUInt8({CHANGED}) AS kind, app, day, toUInt64(0) AS writer, max(at) AS latest \
@@ -174,8 +177,11 @@ impl Days {
              UNION ALL SELECT toUInt8({NOW}) AS kind, toUUID('00000000-0000-0000-0000-000000000000') AS app, \
              toUInt16(0) AS day, toUInt64(0) AS writer, toUInt32(now()) AS latest"
         );
-        let rows: Vec<Answer> = engine.rows(&sql).await?;
+        let rows: Vec<Answer> = engine.rows_soon(&sql).await?;
         let mut state = self.state.lock();
+        for writers in state.writers.values_mut() {
+            writers.forget_before(since.saturating_sub(engine.close_after() + OVERLAP));
+        }
         for row in rows {
             let of = (ids::app_of(row.app), row.day);
             match row.kind {
@@ -225,16 +231,19 @@ impl Days {
         let rows: Vec<Change> = {
             let state = self.state.lock();
             let now = state.now();
-            let row = |day: &AppDay| Change {
-                app: ids::app(day.0),
-                day: day.1,
-                // Later than any before, also where the servers' clocks differ.
-                at: now.max(
-                    state
-                        .changed
-                        .get(day)
-                        .map_or(0, |before| before.saturating_add(1)),
-                ),
+            let row = |day: &AppDay| {
+                let changed = state.changed.get(day).copied().unwrap_or_default();
+                let own = state
+                    .writers
+                    .get(day)
+                    .map_or(0, |writers| writers.latest_of(self.writer));
+                Change {
+                    app: ids::app(day.0),
+                    day: day.1,
+                    // Not before what others announced, also where the servers' clocks differ; and later than what this
+                    // process announced before, which it may have said is done.
+                    at: now.max(changed).max(own.saturating_add(1)),
+                }
             };
             days.iter().map(row).collect()
         };
@@ -268,7 +277,7 @@ impl Days {
             false => lease(engine),
         };
         // A statement that failed may still be carried out.
-        let landed = Duration::from_secs(engine.address().close_after.into());
+        let landed = Duration::from_secs(engine.close_after().into());
         let rows: Vec<Writer> = {
             let state = &mut *self.state.lock();
             state.failed.retain(|_, at| at.elapsed() <= landed);
@@ -305,10 +314,12 @@ impl Days {
         Some(writers.map_or(0, |writers| writers.latest_but(self.writer)))
     }
 
-    /// Whether another process may be writing to a day, as far as is known.
+    /// Whether somebody else may be writing to a day, as far as is known: another process, or a statement of this one
+    /// that failed and may be carried out later.
     pub(super) fn is_shared(&self, day: AppDay, engine: &Engine) -> bool {
         let others = self.others(day).unwrap_or_default();
-        others >= self.now().saturating_sub(engine.address().close_after)
+        others >= self.now().saturating_sub(engine.close_after())
+            || self.state.lock().failed.contains_key(&day)
     }
 
     /// Unix seconds by the server's clock.
@@ -334,7 +345,9 @@ impl Days {
                     of: *of,
                     changed: *changed,
                     is_closed: *changed < oldest,
-                    is_settled: writers.is_some_and(|writers| writers.are_done(*changed, oldest)),
+                    is_settled: writers.is_some_and(|writers| {
+                        writers.are_done(*changed, oldest) && writers.are_quiet_for(SETTLING)
+                    }),
                     version: writers.map_or(0, Writers::version),
                     written: state.written.get(of).copied().unwrap_or_default(),
                 }
@@ -343,8 +356,9 @@ impl Days {
     }
 }
 
+/// How long an announcement is good for. Not less than a second, by which the times of two announcements differ.
 fn lease(engine: &Engine) -> Duration {
-    Duration::from_secs(engine.address().close_after.into()) / 6
+    (Duration::from_secs(engine.close_after().into()) / 6).max(Duration::from_secs(1))
 }
 
 /// Sessions of announced days are being written.

@@ -22,7 +22,11 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// For one attempt.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a connection on which nothing comes is tested, and for how long what is sent may stay without a receipt.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(5);
+const TCP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection is kept that nothing is sent over; the server keeps it a little longer.
 const IDLE: Duration = Duration::from_secs(2);
 /// How long fewer replicas suffice once one did not answer, before all are asked again.
@@ -47,7 +51,10 @@ pub(super) struct Engine {
     /// The host that answered last.
     preferred: AtomicUsize,
     is_old: AtomicBool,
-    quorum: Quorum,
+    /// Seconds.
+    close_after: AtomicU32,
+    /// Of what is spread over the shards, and of what lies on the first one.
+    quorums: [Quorum; 2],
     /// Quorum inserts into one table exclude each other: here they wait in line instead of failing.
     turns: Vec<tokio::sync::Mutex<()>>,
 }
@@ -71,6 +78,10 @@ impl Quorum {
                 all
             }
         }
+    }
+
+    fn is_degraded(&self) -> bool {
+        self.current() < self.all.load(Ordering::Relaxed)
     }
 
     /// At least half of the replicas.
@@ -176,7 +187,13 @@ fn said(text: &str) -> String {
 impl Engine {
     pub(super) fn new(address: &Address) -> Self {
         let mut connector = HttpConnector::new();
+        // A host that has gone without a word is noticed.
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_keepalive(Some(TCP_KEEPALIVE));
+        connector.set_keepalive_interval(Some(TCP_KEEPALIVE));
+        connector.set_keepalive_retries(Some(2));
+        #[cfg(target_os = "linux")]
+        connector.set_tcp_user_timeout(Some(TCP_PATIENCE));
         // Otherwise the end of many a statement waits 40 ms for the server to acknowledge its beginning.
         connector.set_nodelay(true);
         let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
@@ -196,16 +213,34 @@ impl Engine {
             address: address.clone(),
             preferred: AtomicUsize::new(0),
             is_old: AtomicBool::new(true),
-            quorum: Quorum {
+            close_after: AtomicU32::new(0),
+            quorums: [(); 2].map(|()| Quorum {
                 all: AtomicU32::new(1),
                 degraded: Mutex::new(None),
-            },
+            }),
             turns: Table::ALL.iter().map(|_| tokio::sync::Mutex::new(())).collect(),
         }
     }
 
     pub(super) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Seconds after which a day that nobody writes to any more is counted for good.
+    pub(super) fn close_after(&self) -> u32 {
+        self.close_after.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn agree_to_close_after(&self, seconds: u32) {
+        self.close_after.store(seconds, Ordering::Relaxed);
+    }
+
+    fn quorum(&self, table: Table) -> &Quorum {
+        let [spread, small] = &self.quorums;
+        match table.is_spread() {
+            true => spread,
+            false => small,
+        }
     }
 
     /// Learns the server's version and how many replicas the cluster has.
@@ -218,15 +253,18 @@ impl Engine {
             return Ok(());
         };
         let sql = format!(
-            "SELECT toUInt32(count()) FROM system.clusters WHERE cluster = '{cluster}' GROUP BY shard_num ORDER BY 1"
+            "SELECT toUInt32(count()) FROM system.clusters WHERE cluster = '{cluster}' GROUP BY shard_num \
+             ORDER BY shard_num"
         );
         let replicas: Vec<u32> = self.rows(&sql).await?;
-        let least = replicas.first().copied().ok_or_else(|| {
-            StoreError::Unusable(format!(
+        let (Some(least), Some(first)) = (replicas.iter().min(), replicas.first()) else {
+            return Err(StoreError::Unusable(format!(
                 "ClickHouse has no cluster named '{cluster}'; see its system.clusters"
-            ))
-        })?;
-        self.quorum.all.store(least, Ordering::Relaxed);
+            )));
+        };
+        let [spread, small] = &self.quorums;
+        spread.all.store(*least, Ordering::Relaxed);
+        small.all.store(*first, Ordering::Relaxed);
         Ok(())
     }
 
@@ -240,12 +278,27 @@ impl Engine {
     where
         T: RowOwned + RowRead,
     {
-        self.patiently(|client| async move {
+        self.rows_within(READ_TIMEOUT, sql).await
+    }
+
+    /// All rows of a query that others wait for, and that a host answers at once if at all.
+    pub(super) async fn rows_soon<T>(&self, sql: &str) -> Result<Vec<T>, StoreError>
+    where
+        T: RowOwned + RowRead,
+    {
+        self.rows_within(SOON, sql).await
+    }
+
+    async fn rows_within<T>(&self, limit: Duration, sql: &str) -> Result<Vec<T>, StoreError>
+    where
+        T: RowOwned + RowRead,
+    {
+        self.patiently(None, |client| async move {
             let query = self
                 .reading(client)
                 .query_raw(sql)
                 .with_setting("wait_end_of_query", "1");
-            timeout(READ_TIMEOUT, query.fetch_all()).await
+            timeout(limit, query.fetch_all()).await
         })
         .await
     }
@@ -255,13 +308,15 @@ impl Engine {
     where
         T: RowOwned + RowRead,
     {
-        self.patiently(|client| async move { Ok(self.reading(client).query_raw(sql).fetch()) })
-            .await
+        self.patiently(None, |client| async move {
+            Ok(self.reading(client).query_raw(sql).fetch())
+        })
+        .await
     }
 
     /// A statement without rows, in no database.
     pub(super) async fn execute(&self, sql: &str) -> Result<(), StoreError> {
-        self.patiently(|client| async move {
+        self.patiently(None, |client| async move {
             let query = client
                 .clone()
                 .query_raw(sql)
@@ -285,8 +340,9 @@ impl Engine {
             _ => None,
         };
         let name = format!("{}.{}", self.address.database, table.name());
-        self.patiently(|client| {
-            let client = self.writing(client);
+        let quorum = self.quorum(table);
+        self.patiently(Some(quorum), |client| {
+            let client = self.writing(client, quorum);
             let name = &name;
             async move {
                 let insert = async {
@@ -302,13 +358,19 @@ impl Engine {
         .await
     }
 
-    async fn patiently<'a, T, F>(&'a self, attempt: impl Fn(&'a Client) -> F) -> Result<T, StoreError>
+    /// Tries again for a while; where a host gives no answer, each other one at least once.
+    async fn patiently<'a, T, F>(
+        &'a self,
+        quorum: Option<&Quorum>,
+        attempt: impl Fn(&'a Client) -> F,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<Result<T, clickhouse::error::Error>, tokio::time::error::Elapsed>>,
     {
         let started = Instant::now();
         let mut pause = PAUSE;
-        let mut unsatisfied = 0;
+        let (mut unsatisfied, mut silent) = (0, 0);
+        let degrade = || quorum.is_some_and(Quorum::degrade);
         loop {
             let at = self.preferred.load(Ordering::Relaxed);
             let Some(client) = self.clients.get(at % self.clients.len().max(1)) else {
@@ -320,17 +382,18 @@ impl Engine {
                 Err(_) => Failure::Silent("it took too long".into()),
             };
             match failure.code() {
-                TOO_FEW_LIVE_REPLICAS if self.quorum.degrade() => continue,
+                TOO_FEW_LIVE_REPLICAS if degrade() => continue,
                 // Another process may insert at this moment; if it lasts, a replica is gone and not yet known to be.
                 UNSATISFIED_QUORUM | UNKNOWN_STATUS_OF_INSERT => {
                     unsatisfied += 1;
                     let lasts =
                         failure.code() == UNKNOWN_STATUS_OF_INSERT || started.elapsed() > PATIENCE / 4;
-                    if lasts && unsatisfied > 1 && self.quorum.degrade() {
+                    if lasts && unsatisfied > 1 && degrade() {
                         continue;
                     }
                 }
                 0 => {
+                    silent += 1;
                     // Whoever comes next asks another host, too.
                     let _ = self.preferred.compare_exchange(
                         at,
@@ -341,7 +404,9 @@ impl Engine {
                 }
                 _ => {}
             }
-            if !failure.passes() || started.elapsed() + pause > PATIENCE {
+            let is_over = started.elapsed() + pause > PATIENCE;
+            let may_another = matches!(failure, Failure::Silent(_)) && silent < self.clients.len();
+            if !failure.passes() || (is_over && !may_another) {
                 return Err(failure.into());
             }
             tokio::time::sleep(pause).await;
@@ -361,21 +426,31 @@ impl Engine {
             .with_setting("max_memory_usage", "6000000000");
         match self.address.cluster {
             None => client,
-            Some(_) => client
+            Some(_) => self
+                .in_order(client)
                 .with_setting("max_replica_delay_for_distributed_queries", "2")
                 .with_setting("fallback_to_stale_replicas_for_distributed_queries", "0")
                 .with_setting("connect_timeout_with_failover_ms", "1000"),
         }
     }
 
-    fn writing(&self, client: &Client) -> Client {
+    /// What fewer replicas acknowledge must be asked of those: while that is so, everybody takes the first one that lives.
+    fn in_order(&self, client: Client) -> Client {
+        match self.quorums.iter().any(Quorum::is_degraded) {
+            true => client.with_setting("load_balancing", "in_order"),
+            false => client,
+        }
+    }
+
+    fn writing(&self, client: &Client, quorum: &Quorum) -> Client {
         let client = client.clone();
         if self.address.cluster.is_none() {
             return client;
         }
-        let client = client
+        let client = self
+            .in_order(client)
             .with_setting("insert_distributed_sync", "1")
-            .with_setting("insert_quorum", self.quorum.current().to_string())
+            .with_setting("insert_quorum", quorum.current().to_string())
             .with_setting("insert_quorum_timeout", QUORUM_TIMEOUT)
             // A block that is delivered again must wait for its quorum again.
             .with_setting("insert_deduplicate", "0")

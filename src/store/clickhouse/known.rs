@@ -43,8 +43,25 @@ pub(super) const NO_DURATION: i32 = -1;
 #[derive(Default)]
 pub(super) struct KnownSessions<'a> {
     pub(super) of: HashMap<Key<'a>, Known>,
-    /// Kind and id of the person, where the server was asked.
-    pub(super) people: HashMap<Key<'a>, (u8, String)>,
+    /// Their first deliveries, where the server was asked.
+    pub(super) first: HashMap<Key<'a>, FirstDelivery>,
+}
+
+/// The delivery of a session that counts.
+pub(super) struct FirstDelivery {
+    pub(super) precedence: u64,
+    pub(super) properties: u64,
+    /// Empty: none.
+    pub(super) user_id: String,
+    pub(super) device_id: String,
+}
+
+impl FirstDelivery {
+    /// Kind and id.
+    pub(super) fn person(&self) -> Option<(u8, &str)> {
+        let user = Some((USER, self.user_id.as_str())).filter(|(_, id)| !id.is_empty());
+        user.or_else(|| Some((DEVICE, self.device_id.as_str())).filter(|(_, id)| !id.is_empty()))
+    }
 }
 
 #[derive(Row, Serialize, Deserialize)]
@@ -52,8 +69,10 @@ struct KnownRow {
     app: WireId,
     day: u16,
     session_id: String,
+    highest: u64,
     first_start: u32,
     first_duration: i32,
+    first_properties: u64,
     user: String,
     device: String,
 }
@@ -72,17 +91,18 @@ pub(super) async fn known_sessions<'a>(
 ) -> Result<KnownSessions<'a>, StoreError> {
     let mut known = KnownSessions::default();
     let mut asked = BTreeMap::<AppDay, Vec<&str>>::new();
+    let mut others = HashMap::<AppDay, Option<u32>>::new();
     for key in keys {
         let (app, day, id) = *key;
         if let Some(session) = store.remembered.session(key) {
             known.of.insert(*key, session);
             continue;
         }
+        let others = others
+            .entry((app, day))
+            .or_insert_with(|| store.days.others((app, day)));
         // What nobody wrote to has nothing that could be delivered again.
-        let Some(others) = store.days.others((app, day)) else {
-            continue;
-        };
-        if !store.remembered.lacks(key, others) {
+        if others.is_some_and(|others| !store.remembered.lacks(key, others)) {
             asked.entry((app, day)).or_default().push(id);
         }
     }
@@ -110,11 +130,13 @@ pub(super) async fn known_sessions<'a>(
                 duration: row.first_duration,
             };
             known.of.insert((app, day, id), session);
-            let user = Some((USER, row.user)).filter(|(_, id)| !id.is_empty());
-            let device = Some((DEVICE, row.device)).filter(|(_, id)| !id.is_empty());
-            known
-                .people
-                .extend(user.or(device).map(|person| ((app, day, id), person)));
+            let first = FirstDelivery {
+                precedence: row.highest,
+                properties: row.first_properties,
+                user_id: row.user,
+                device_id: row.device,
+            };
+            known.first.insert((app, day, id), first);
         }
     }
     Ok(known)
@@ -200,9 +222,9 @@ async fn find(store: &Inner, condition: Option<String>) -> Result<Vec<KnownRow>,
         return Ok(Vec::new());
     };
     let sql = format!(
-        "SELECT app, day, session_id, argMax(start, precedence) AS first_start, \
-         argMax(duration, precedence) AS first_duration, argMax(user_id, precedence) AS user, \
-         argMax(device_id, precedence) AS device FROM {}.sessions WHERE {condition} GROUP BY app, day, session_id",
+        "SELECT app, day, session_id, max(precedence) AS highest, argMax(start, precedence) AS first_start, \
+         argMax(duration, precedence) AS first_duration, argMax(properties, precedence) AS first_properties, \
+         argMax(user_id, precedence) AS user, argMax(device_id, precedence) AS device FROM {}.sessions WHERE {condition} GROUP BY app, day, session_id",
         store.engine.address().database
     );
     store.engine.rows(&sql).await

@@ -106,14 +106,14 @@ impl Inner {
         });
     }
 
-    /// Looks for changes that other processes made, and tells them what is written.
+    /// Looks for changes that other processes made.
     async fn look(&self) -> Result<(), StoreError> {
         let (catalog, users) = catalog::versions(&self.engine).await?;
         self.people.refresh(users);
         if catalog > self.snapshot().version {
             self.publish(catalog::load(&self.engine).await?);
         }
-        self.days.settle(&self.engine, false).await
+        Ok(())
     }
 }
 
@@ -129,12 +129,12 @@ impl ClickHouseStore {
         schema::prepare(&engine, role).await?;
         let inner = Arc::new(Inner {
             published: ArcSwap::from_pointee(catalog::load(&engine).await?),
+            remembered: Remembered::new(engine.close_after()),
             engine,
             days: Days::default(),
             held: Held::default(),
             combinations: Combinations::default(),
             people: People::default(),
-            remembered: Remembered::new(address.close_after),
             recording: tokio::sync::Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             failures: AtomicU64::default(),
@@ -142,7 +142,10 @@ impl ClickHouseStore {
             settled: Mutex::default(),
         });
         inner.look().await?;
-        let mut tasks = vec![tokio::spawn(watch(inner.clone()))];
+        let mut tasks = vec![
+            tokio::spawn(watch(inner.clone())),
+            tokio::spawn(settle(inner.clone())),
+        ];
         if role == Role::Server {
             tasks.push(tokio::spawn(count_in_background(inner.clone())));
             tasks.push(tokio::spawn(close_in_background(inner.clone())));
@@ -175,6 +178,15 @@ async fn watch(inner: Arc<Inner>) {
             }
             Err(_) => {}
         }
+    }
+}
+
+/// Tells other processes what is written.
+async fn settle(inner: Arc<Inner>) {
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        // If that fails, it takes until the days are closed.
+        let _ = inner.days.settle(&inner.engine, false).await;
     }
 }
 

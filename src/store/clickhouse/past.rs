@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::Inner;
 use super::administration;
 use super::catalog::{self, EVERYONE, Rule, SeriesNumber};
-use super::counting::{self, DayCounts};
+use super::counting;
 use super::days::{AppDay, Day};
 use crate::model::{AppId, SegmentId, WorkspaceId};
 use crate::store::{Counting, StoreError};
@@ -16,7 +16,7 @@ const ALL_DAYS: std::ops::RangeInclusive<u16> = 0..=u16::MAX;
 
 /// The closed days of a workspace.
 fn closed_days(store: &Inner, workspace: WorkspaceId) -> Vec<Day> {
-    let close_after = store.engine.address().close_after;
+    let close_after = store.engine.close_after();
     let snapshot = store.snapshot();
     snapshot
         .apps_of(workspace)
@@ -106,25 +106,11 @@ pub(super) async fn close_days(store: &Inner) -> Result<bool, StoreError> {
             .settled
             .lock()
             .extend(done.iter().map(|day| (day.of, day.changed)));
-        if keep_held(store, &open, &series).await? || count_first(store, &open, &rules).await? {
+        if count_first(store, &open, &rules).await? {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-/// Keeps what was counted for answers before the days were closed and still holds; whether there was any.
-async fn keep_held(store: &Inner, days: &[Day], series: &[SeriesNumber]) -> Result<bool, StoreError> {
-    let mut counts = DayCounts::new();
-    for day in days {
-        let held = series.iter().map(|series| store.held.get(day, *series));
-        if let Some(held) = held.collect::<Option<Vec<_>>>() {
-            let of_series = series.iter().zip(held);
-            counts.extend(of_series.map(|(series, quarters)| ((day.of, *series), *quarters)));
-        }
-    }
-    counting::keep(&store.engine, days, &counts).await?;
-    Ok(!counts.is_empty())
 }
 
 /// How far counting has come: of one segment, or of all.

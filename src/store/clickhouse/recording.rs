@@ -77,12 +77,23 @@ impl Source {
 
 /// Of what is recorded now: higher for what was recorded earlier, equal for no two batches.
 pub(super) fn precedence() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let micros = u64::try_from(since.as_micros()).unwrap_or_default();
     let mut bytes = [0; 2];
     let _ = getrandom::fill(&mut bytes);
-    u64::MAX - ((micros << 12) | u64::from(u16::from_le_bytes(bytes) >> 4))
+    u64::MAX - ((micros() << 12) | u64::from(u16::from_le_bytes(bytes) >> 4))
 }
+
+/// The highest that nothing has that was recorded so many seconds ago or later.
+fn precedence_before(seconds: u32) -> u64 {
+    u64::MAX - (micros().saturating_sub(u64::from(seconds) * 1_000_000) << 12)
+}
+
+fn micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or_default()
+}
+
+/// Stands for the precedence that a row gets when it is written.
+const LATER: u64 = 0;
 
 fn key(session: &Session) -> Key<'_> {
     // From 2000 to tomorrow: fits.
@@ -177,12 +188,14 @@ async fn prepare<'a>(
         seen,
         ..Batch::default()
     };
+    // Twice the time that a delivery may take.
+    let long_ago = precedence_before(2 * store.engine.close_after());
     let none = UserAttributes::default();
     for (index, ((session, key), owner)) in sessions.iter().zip(keys).zip(owners).enumerate() {
         let person = person(session, *owner);
         if let Some(known) = batch.known.of.get(key).copied() {
             batch.outcomes.push(Recorded::Duplicate);
-            batch.make_good(key, person);
+            batch.make_good(key, known, person, long_ago);
             batch.extend(session, *key, known);
             continue;
         }
@@ -225,15 +238,32 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Notes the person of a session that was recorded by somebody who did not live to do so. It was looked up whether
-    /// those were seen whom the batch names.
-    fn make_good(&mut self, key: &Key<'a>, named: Option<Person<'a>>) {
-        let recorded = self.known.people.get(key);
-        if let (Some(named), Some((kind, id))) = (named, recorded)
-            && (named.1, named.2) == (*kind, id.as_str())
-            && !self.seen.contains(&named)
+    /// Completes a first delivery by somebody who may not have come to its end: its person may not be noted, and what was
+    /// recorded lately may not have its quorum, or may have come so late that its day was counted without it.
+    fn make_good(&mut self, key: &Key<'a>, known: Known, named: Option<Person<'a>>, long_ago: u64) {
+        let Some(first) = self.known.first.remove(key) else {
+            return;
+        };
+        // It was looked up whether those were seen whom the batch names.
+        if let Some(named) = named
+            && first.person() == Some((named.1, named.2))
         {
-            self.people.insert(named);
+            self.see(named);
+        }
+        if first.precedence < long_ago {
+            let (app, day, id) = *key;
+            self.days.insert((app, day));
+            self.rows.push(SessionRow {
+                app: ids::app(app),
+                day,
+                session_id: id.to_owned(),
+                start: known.start,
+                precedence: first.precedence,
+                properties: first.properties,
+                user_id: first.user_id,
+                device_id: first.device_id,
+                duration: known.duration,
+            });
         }
     }
 
@@ -254,7 +284,7 @@ impl<'a> Batch<'a> {
             day,
             session_id: id.to_owned(),
             start: u32::try_from(session.millis_of_day()).unwrap_or_default(),
-            precedence: 0,
+            precedence: LATER,
             properties,
             user_id: session.user_id().unwrap_or_default().to_owned(),
             device_id: session.device_id().unwrap_or_default().to_owned(),
@@ -305,6 +335,7 @@ impl<'a> Batch<'a> {
     /// changes.
     async fn write(mut self, store: &Inner) -> Result<Vec<Recorded>, StoreError> {
         let engine = &store.engine;
+        let begun = Instant::now();
         let (_, writing) = tokio::try_join!(
             store
                 .combinations
@@ -313,11 +344,10 @@ impl<'a> Batch<'a> {
         )?;
         // Not before: who does not find the announcement below was first.
         let precedence = precedence();
-        self.rows.iter_mut().for_each(|row| row.precedence = precedence);
-        let begun = Instant::now();
+        let new = self.rows.iter_mut().filter(|row| row.precedence == LATER);
+        new.for_each(|row| row.precedence = precedence);
         engine.insert(Table::Sessions, &self.rows).await?;
-        let half = Duration::from_secs(engine.address().close_after.into()) / 2;
-        if begun.elapsed() > half {
+        if begun.elapsed() > Duration::from_secs(engine.close_after().into()) / 3 {
             // Somebody may have found the day closed, and counted it, while this was under way.
             store.days.announce_all(engine, &self.days).await?;
         }

@@ -13,6 +13,11 @@ use crate::store::{Role, StoreError};
 /// The newest version that this program knows.
 const VERSION: u32 = 2;
 
+/// Seconds after which a day that nobody writes to any more is counted for good, where nobody said.
+const CLOSE_AFTER: u32 = 60;
+/// What that is called in the table of settings.
+const CLOSE_AFTER_NAME: &str = "close_after";
+
 /// With these settings a server acknowledges what is inserted when it is on disk.
 const ON_DISK: &str = "fsync_after_insert = 1, fsync_part_directory = 1";
 
@@ -43,6 +48,14 @@ pub(super) enum Table {
     Counts,
     /// Which processes write to a day.
     Writers,
+    /// What all processes must agree on.
+    Settings,
+}
+
+#[derive(clickhouse::Row, serde::Serialize, serde::Deserialize)]
+struct Setting {
+    name: String,
+    value: u32,
 }
 
 #[derive(clickhouse::Row, serde::Serialize, serde::Deserialize)]
@@ -62,7 +75,7 @@ struct Definition {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Format,
         Self::Claims,
         Self::Catalog,
@@ -75,6 +88,7 @@ impl Table {
         Self::Changes,
         Self::Counts,
         Self::Writers,
+        Self::Settings,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -91,7 +105,13 @@ impl Table {
             Self::Changes => "changes",
             Self::Counts => "counts",
             Self::Writers => "writers",
+            Self::Settings => "settings",
         }
+    }
+
+    /// Whether its rows are spread over the shards of a cluster.
+    pub(super) fn is_spread(self) -> bool {
+        self.definition().shard != "0"
     }
 
     fn definition(self) -> Definition {
@@ -190,6 +210,11 @@ impl Table {
                 key: "(app, day, writer)",
                 ..small
             },
+            Self::Settings => Definition {
+                columns: "name String, value UInt32",
+                key: "name",
+                ..small
+            },
         }
     }
 
@@ -241,7 +266,7 @@ pub(super) async fn prepare(engine: &Engine, role: Role) -> Result<(), StoreErro
     match version(engine).await? {
         Some(VERSION) => {
             acknowledge_on_disk(engine, role).await;
-            return Ok(());
+            return agree(engine).await;
         }
         Some(newer) if newer > VERSION => {
             return Err(StoreError::Unusable(format!(
@@ -262,6 +287,11 @@ pub(super) async fn prepare(engine: &Engine, role: Role) -> Result<(), StoreErro
     lock::with(engine, "format", async |_| {
         if newest(engine).await? < VERSION {
             create(engine, &Table::ALL).await?;
+            let close_after = Setting {
+                name: CLOSE_AFTER_NAME.into(),
+                value: address.close_after.unwrap_or(CLOSE_AFTER),
+            };
+            engine.insert(Table::Settings, &[close_after]).await?;
             engine
                 .insert(Table::Format, &[Version { version: VERSION }])
                 .await?;
@@ -270,7 +300,34 @@ pub(super) async fn prepare(engine: &Engine, role: Role) -> Result<(), StoreErro
     })
     .await?;
     acknowledge_on_disk(engine, role).await;
-    Ok(())
+    agree(engine).await
+}
+
+/// Learns what the store's processes have agreed on. One that closes days earlier than another would count what the other
+/// is still writing.
+async fn agree(engine: &Engine) -> Result<(), StoreError> {
+    let address = engine.address();
+    // Where making the tables was begun more than once there may be several: all processes take the same one.
+    let sql = format!(
+        "SELECT max(value) FROM {}.settings WHERE name = '{CLOSE_AFTER_NAME}'",
+        address.database
+    );
+    let agreed: u32 = engine.rows(&sql).await?.first().copied().unwrap_or_default();
+    if agreed == 0 {
+        return Err(StoreError::damaged(format!(
+            "the table of settings has no {CLOSE_AFTER_NAME}"
+        )));
+    }
+    match address.close_after {
+        Some(asked) if asked != agreed => Err(StoreError::Unusable(format!(
+            "the store was made with close_after={agreed}, which all its processes must use: leave close_after={asked} \
+             out of the store's address"
+        ))),
+        _ => {
+            engine.agree_to_close_after(agreed);
+            Ok(())
+        }
+    }
 }
 
 fn everywhere(engine: &Engine) -> String {

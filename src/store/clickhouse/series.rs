@@ -52,7 +52,7 @@ async fn of_days(
     let series = rule.map_or(EVERYONE, |rule| rule.series);
     store.days.refresh(&store.engine).await?;
     let days = || -> Vec<Day> {
-        let close_after = store.engine.address().close_after;
+        let close_after = store.engine.close_after();
         let of = |app: &AppId| store.days.of(*app, range.clone(), close_after);
         apps.iter().flat_map(of).collect()
     };

@@ -19,7 +19,7 @@ pub(super) async fn verify(store: &Inner) -> Result<Verification, StoreError> {
     let mut found = Verification::default();
     let snapshot = store.snapshot();
     store.days.refresh(&store.engine).await?;
-    let close_after = store.engine.address().close_after;
+    let close_after = store.engine.close_after();
     let announced = snapshot
         .apps
         .keys()
@@ -63,7 +63,7 @@ async fn compare(
     rules: &[&Rule],
     found: &mut Verification,
 ) -> Result<(), StoreError> {
-    let close_after = store.engine.address().close_after;
+    let close_after = store.engine.close_after();
     let states: Vec<Day> = days
         .iter()
         .flat_map(|(app, day)| store.days.of(*app, *day..=*day, close_after))

@@ -1,5 +1,7 @@
 //! What processes have said of one day: that they are about to write to it, and that they have.
 
+use std::time::{Duration, Instant};
+
 /// A process's number is even; the odd one after it says that what the process announced is written.
 const DONE: u64 = 1;
 
@@ -17,6 +19,8 @@ pub(super) fn done(writer: u64) -> u64 {
 #[derive(Debug, Default)]
 pub(super) struct Writers {
     version: u64,
+    /// When anything new was learned.
+    news: Option<Instant>,
     of: Vec<Writer>,
 }
 
@@ -46,12 +50,26 @@ impl Writers {
         let Some(known) = self.of.get_mut(place) else {
             return;
         };
-        if writer != number {
-            known.done = known.done.max(at);
-        } else if at > known.announced {
-            known.announced = at;
-            self.version += 1;
+        let latest = match writer == number {
+            true => &mut known.announced,
+            false => &mut known.done,
+        };
+        if at > *latest {
+            *latest = at;
+            self.news = Some(Instant::now());
+            self.version += u64::from(writer == number);
         }
+    }
+
+    /// Forgets who said nothing since a time.
+    pub(super) fn forget_before(&mut self, oldest: u32) {
+        self.of
+            .retain(|writer| writer.announced.max(writer.done) >= oldest);
+    }
+
+    /// Whether nothing new was learned for so long.
+    pub(super) fn are_quiet_for(&self, duration: Duration) -> bool {
+        self.news.is_none_or(|news| news.elapsed() >= duration)
     }
 
     /// Grows with every announcement.
@@ -64,6 +82,12 @@ impl Writers {
     pub(super) fn are_done(&self, changed: u32, oldest: u32) -> bool {
         let is_done = |writer: &Writer| writer.done >= writer.announced || writer.announced < oldest;
         self.of.iter().any(|writer| writer.announced >= changed) && self.of.iter().all(is_done)
+    }
+
+    /// When a process last announced; 0: not lately.
+    pub(super) fn latest_of(&self, writer: u64) -> u32 {
+        let own = self.of.iter().find(|own| own.number == writer);
+        own.map_or(0, |own| own.announced)
     }
 
     /// When others than this process last announced; 0: not lately.
@@ -104,6 +128,21 @@ mod tests {
         writers.note(done(ONE), 103);
         assert!(writers.are_done(103, 40));
         assert_eq!((writers.latest_but(ONE), writers.latest_but(TWO)), (100, 103));
+        assert_eq!((writers.latest_of(ONE), writers.latest_of(TWO)), (103, 100));
+        assert_eq!(writers.latest_of(30), 0);
+        assert!(!writers.are_quiet_for(Duration::from_secs(3_600)));
+    }
+
+    #[test]
+    fn who_said_nothing_for_long_is_forgotten_and_the_version_stays() {
+        let mut writers = Writers::default();
+        writers.note(ONE, 100);
+        writers.note(TWO, 200);
+        writers.note(done(TWO), 200);
+        let version = writers.version();
+        writers.forget_before(150);
+        assert_eq!((writers.latest_of(ONE), writers.latest_of(TWO)), (0, 200));
+        assert_eq!(writers.version(), version);
     }
 
     #[test]
