@@ -12,8 +12,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 use super::{Globals, values};
 use crate::api::{ApiState, Listeners, Settings};
@@ -186,21 +186,23 @@ fn start_logging(args: &ServeArgs) -> anyhow::Result<()> {
     // The filter's syntax would take any word for the name of a module.
     let is_known = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
     let filter = match level.split(',').all(is_known) {
-        true => EnvFilter::try_new(level).ok(),
+        true => level.parse::<Targets>().ok(),
         false => None,
     };
     let filter = filter.with_context(|| {
         format!("'{level}' is no log level; use off, error, warn, info, debug or trace, or MODULE=LEVEL")
     })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    match args.log_format.unwrap_or_default() {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    }
-    .map_err(|error| anyhow::anyhow!("can't start logging: {error}"))
+    let lines = match args.log_format.unwrap_or_default() {
+        LogFormat::Text => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .try_init()
+        .map_err(|error| anyhow::anyhow!("can't start logging: {error}"))
 }
 
 async fn bind(args: &ServeArgs) -> anyhow::Result<(Listeners, Listening)> {
