@@ -1,13 +1,15 @@
 //! What is known of texts that were seen lately, in bounded memory.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
+
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 /// Texts in a generation: two generations are about 28 MB when full.
 const GENERATION: usize = 220_000;
 
-/// Two hashes of a text, with random keys of their own: 128 bits that nobody outside can foresee. Two texts with
-/// the same digest are less likely than a disk that returns wrong data.
+/// A hash of a text with a random key: 128 bits that nobody outside can foresee. Two texts with the same digest are
+/// less likely than a disk that returns wrong data.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Digest(u64, u64);
 
@@ -42,15 +44,20 @@ type Generation<V> = HashMap<Digest, V, BuildHasherDefault<AsItIs>>;
 
 /// Keeps what was used since the last change of generations, and what was used in the one before.
 pub(super) struct Recent<V> {
-    keys: (RandomState, RandomState),
+    /// Has the key, and nothing else yet.
+    hasher: SipHasher13,
     young: Generation<V>,
     old: Generation<V>,
+}
+
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 impl<V> Default for Recent<V> {
     fn default() -> Self {
         Self {
-            keys: Default::default(),
+            hasher: SipHasher13::new_with_keys(random(), random()),
             young: Generation::default(),
             old: Generation::default(),
         }
@@ -94,7 +101,10 @@ impl<V: Copy> Recent<V> {
     }
 
     fn digest(&self, text: impl Hash) -> Digest {
-        Digest(self.keys.0.hash_one(&text), self.keys.1.hash_one(&text))
+        let mut hasher = self.hasher;
+        text.hash(&mut hasher);
+        let hash = hasher.finish128();
+        Digest(hash.h1, hash.h2)
     }
 
     /// Forgets everything.

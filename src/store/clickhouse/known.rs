@@ -1,8 +1,9 @@
 //! Which sessions were recorded before: what this process remembers, and else what the server says.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use clickhouse::Row;
+use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Inner;
@@ -91,7 +92,7 @@ pub(super) async fn known_sessions<'a>(
 ) -> Result<KnownSessions<'a>, StoreError> {
     let mut known = KnownSessions::default();
     let mut asked = BTreeMap::<AppDay, Vec<&str>>::new();
-    let mut others = HashMap::<AppDay, Option<u32>>::new();
+    let mut others = HashMap::<AppDay, Option<u32>>::default();
     for key in keys {
         let (app, day, id) = *key;
         if let Some(session) = store.remembered.session(key) {
@@ -114,7 +115,7 @@ pub(super) async fn known_sessions<'a>(
         find(store, (!many.is_empty()).then(|| of_days(&many))),
         find(store, (!few.is_empty()).then(|| one_by_one(&few))),
     )?;
-    let mut rows = HashMap::<AppDay, HashMap<String, KnownRow>>::new();
+    let mut rows = HashMap::<AppDay, HashMap<String, KnownRow>>::default();
     for mut row in found.into_iter().chain(others) {
         let day = rows.entry((ids::app_of(row.app), row.day)).or_default();
         day.insert(std::mem::take(&mut row.session_id), row);

@@ -1,8 +1,9 @@
 //! Users and devices: who had a session already, and what is known about users.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use clickhouse::Row;
+use foldhash::{HashMap, HashSet};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -126,7 +127,7 @@ impl People {
         engine: &Engine,
         users: &HashSet<Person<'a>>,
     ) -> Result<HashMap<Person<'a>, UserAttributes>, StoreError> {
-        let (mut found, mut asked) = (HashMap::new(), HashSet::new());
+        let (mut found, mut asked) = (HashMap::default(), HashSet::default());
         let version = {
             let state = self.users.lock();
             if state.version == 0 {
@@ -250,7 +251,7 @@ async fn stored<'a>(
     engine: &Engine,
     users: &HashSet<Person<'a>>,
 ) -> Result<HashMap<Person<'a>, UserAttributes>, StoreError> {
-    let mut known = HashMap::new();
+    let mut known = HashMap::default();
     for ((workspace, kind), ids) in grouped(users) {
         let sql = format!(
             "SELECT user_id, argMax(attributes, version) AS newest FROM {}.users \

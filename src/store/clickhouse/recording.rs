@@ -4,11 +4,12 @@
 //! was delivered first has the highest precedence. So a session that is written twice is still counted once, and
 //! looking for it first only serves the answer and keeps the tables small.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clickhouse::Row;
+use foldhash::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::Inner;
@@ -40,6 +41,13 @@ struct SessionRow {
 impl SessionRow {
     fn key(&self) -> Key<'_> {
         (ids::app_of(self.app), self.day, &self.session_id)
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            start: self.start,
+            duration: self.duration,
+        }
     }
 }
 
@@ -176,7 +184,7 @@ async fn prepare<'a>(
         .collect();
     let users = match source {
         Source::Delivered(_) => people.iter().filter(|person| person.1 == USER).copied().collect(),
-        Source::Copied(_) => HashSet::new(),
+        Source::Copied(_) => HashSet::default(),
     };
     let (known, seen, attributes) = tokio::try_join!(
         known::known_sessions(store, keys),
@@ -293,11 +301,7 @@ impl<'a> Batch<'a> {
                 .and_then(|duration| i32::try_from(duration).ok())
                 .unwrap_or(NO_DURATION),
         };
-        let known = Known {
-            start: row.start,
-            duration: row.duration,
-        };
-        self.known.of.insert(key, known);
+        self.known.of.insert(key, row.known());
         self.rows.push(row);
     }
 
@@ -323,10 +327,10 @@ impl<'a> Batch<'a> {
 
     /// Lets the next batch be prepared as if this one were written.
     fn expect<'s>(&self, store: &'s Inner) -> Expectation<'s> {
-        let keys = self.rows.iter().map(SessionRow::key);
+        let rows = self.rows.iter().map(|row| (row.key(), row.known()));
         let extended = self.ends.iter().map(EndRow::key);
         let session = |key| self.known.of.get(&key).map(|known| (key, *known));
-        store.remembered.expect(keys.chain(extended).filter_map(session));
+        store.remembered.expect(rows.chain(extended.filter_map(session)));
         store.people.expect(&self.people);
         Expectation(Some(store))
     }
