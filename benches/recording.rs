@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use sessionmeter::rollup::{Label, Totals, quarter_of};
 use support::files::{self, FORMATS};
 use support::server::{Store, command};
 use support::{BATCH, Delivery, delivery, median, setting};
@@ -28,7 +29,7 @@ fn main() {
     let mut import_ratios = FORMATS.map(|_| vec![]);
     for round in 1..=rounds {
         let bare = bare_loop(total);
-        let http = Store::create().record_over_http(total, connections);
+        let (http, _) = Store::create().record_over_http(total, connections);
         println!("round {round}: bare loop {bare:.0}/s, HTTP {http:.0}/s");
         for (format, ratios) in FORMATS.into_iter().zip(&mut import_ratios) {
             let import = by_import(format, total);
@@ -96,7 +97,14 @@ fn bare_batch(
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .unwrap();
-    let mut counters = BTreeMap::<(i64, i64), u32>::new();
+    let mut days = BTreeMap::<(i64, i64), Totals>::new();
+    let seq: i64 = transaction
+        .query_row(
+            "UPDATE meta SET commit_seq = commit_seq + 1 RETURNING commit_seq",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
     {
         let sql = |sql| transaction.prepare_cached(sql).unwrap();
         let mut find_user =
@@ -138,20 +146,28 @@ fn bare_batch(
                 ])
                 .unwrap();
             if inserted == 1 {
-                *counters.entry((app, delivery.started_at / 900)).or_default() += 1;
+                let quarter = quarter_of(start as u32);
+                days.entry((app, day)).or_default().add(quarter, 1);
             } else {
                 extend
                     .execute(params![app, day, session, start + duration])
                     .unwrap();
             }
         }
-        let mut add = sql(include_str!("../src/store/sqlite/sql/add_to_counter.sql"));
-        for ((app, quarter), sessions) in &counters {
-            add.execute(params![app, quarter, sessions]).unwrap();
+        let mut find = sql("SELECT totals FROM days WHERE app = ?1 AND day = ?2");
+        let mut add = sql("INSERT INTO days (app, day, seq, totals) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET seq = excluded.seq, totals = excluded.totals");
+        for ((app, day), mut totals) in days {
+            let known: Option<Vec<u8>> = find.query_row([app, day], |row| row.get(0)).optional().unwrap();
+            if let Some(known) = known {
+                let known = Totals::decode_unchecked(&known).unwrap();
+                (0..)
+                    .zip(known.0)
+                    .for_each(|(quarter, sessions)| totals.add(quarter, sessions));
+            }
+            let totals = totals.encode(Label { app, day, seq });
+            add.execute(params![app, day, seq, totals]).unwrap();
         }
     }
-    transaction
-        .execute("UPDATE meta SET commit_seq = commit_seq + 1", [])
-        .unwrap();
     transaction.commit().unwrap();
 }

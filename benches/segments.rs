@@ -1,5 +1,5 @@
-//! What segments cost: recording with 25 of them tracked beside none, a segment's series beside an app's, and counting
-//! the past beside the simplest full scan of the same table.
+//! What segments cost: recording with 25 of them tracked beside none, a segment's series beside an app's, and the first
+//! answer for a filter, with rollups of the days and without.
 //!
 //! `cargo bench --bench segments`; `SESSIONS` (1,000,000 recorded), `PAST` (5,000,000 counted) and `ROUNDS` (3) change
 //! the size.
@@ -13,7 +13,6 @@
 
 mod support;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -30,7 +29,7 @@ fn main() {
     let rounds = setting("ROUNDS", 3);
     recording(total, rounds);
     let store = Store::filled(setting("PAST", 5_000_000));
-    past(&store, rounds);
+    first_answers(&store, setting("PAST", 5_000_000), rounds);
     series(&store, rounds);
 }
 
@@ -47,12 +46,16 @@ fn filter(number: usize) -> String {
 }
 
 fn track(store: &Store, count: usize) {
-    for number in 0..count {
+    track_from(store, 0, count);
+}
+
+fn track_from(store: &Store, first: usize, count: usize) {
+    for number in first..count {
         let name = format!("segment {number}");
-        let arguments = ["segment", "create", &name, "--workspace", "bench", "--track"];
+        let arguments = ["segment", "create", &name, "--workspace", "bench"];
         command(
             &store.data,
-            &[&arguments[..], &["--filter", &filter(number), "--wait"]].concat(),
+            &[&arguments[..], &["--filter", &filter(number)]].concat(),
         );
     }
 }
@@ -69,7 +72,7 @@ fn recording(total: u64, rounds: u64) {
         http_ratios.push(http[1] / http[0]);
         import_ratios.push(import[1] / import[0]);
     }
-    println!("recording with {TRACKED} tracked segments beside none (at least 0.8):");
+    println!("recording with {TRACKED} tracked segments beside none (at least 0.97):");
     println!(
         "  HTTP, NDJSON, {CONNECTIONS} connections: {:.2}",
         median(http_ratios)
@@ -80,7 +83,7 @@ fn recording(total: u64, rounds: u64) {
 fn over_http(total: u64, tracked: usize) -> f64 {
     let store = Store::create();
     track(&store, tracked);
-    store.record_over_http(total, CONNECTIONS)
+    store.record_over_http(total, CONNECTIONS).0
 }
 
 fn by_import(total: u64, tracked: usize) -> f64 {
@@ -92,64 +95,81 @@ fn by_import(total: u64, tracked: usize) -> f64 {
     total as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Counting the past of one segment and of 25 at once, the start of the process included.
-fn past(store: &Store, rounds: u64) {
-    let (mut one_ratios, mut many_ratios, mut rates) = (vec![], vec![], vec![]);
-    for round in 0..rounds {
-        let (sessions, scan) = full_scan(&store.data);
-        let one = counted(store, sessions, 1, round);
-        let many = counted(store, sessions, TRACKED, round);
-        one_ratios.push(one / scan);
-        many_ratios.push(many / scan);
-        rates.push(one);
-        println!(
-            "full scan {scan:.0}/s, counting the past of one segment {one:.0}/s, of {TRACKED} {many:.0}/s"
-        );
-    }
-    println!("counting the past: {:.0} sessions/s", median(rates));
-    println!(
-        "  beside the simplest full scan: {:.2} (at least 0.5, or 5 million a second)",
-        median(one_ratios)
-    );
-    println!("  {TRACKED} segments at once: {:.2}", median(many_ratios));
-}
-
-fn counted(store: &Store, sessions: u64, count: usize, round: u64) -> f64 {
-    let names: Vec<String> = (0..count)
-        .map(|number| format!("past {round} {number}"))
-        .collect();
-    let create = |name: &str, number: usize, more: &[&str]| {
-        let arguments = ["segment", "create", name, "--workspace", "bench", "--filter"];
-        command(
-            &store.data,
-            &[&arguments[..], &[&filter(number), "--track"], more].concat(),
-        );
+/// Building the rollups of every day for a first filter, then the first answer for other filters.
+fn first_answers(store: &Store, sessions: u64, rounds: u64) {
+    let series = |name: &str| {
+        let arguments = [
+            "series",
+            "--workspace",
+            "bench",
+            "--length",
+            "100",
+            "--ending-at",
+            "2024-04-09",
+        ];
+        let started = Instant::now();
+        command(&store.data, &[&arguments[..], &["--segment", name]].concat());
+        started.elapsed().as_secs_f64()
     };
-    for (number, name) in names.iter().enumerate().skip(1) {
-        create(name, number, &[]);
+    track(store, 1);
+    let building = series("segment 0");
+    println!(
+        "a filter's first 100 days over {sessions} sessions without rollups, the process's start included: {building:.2} s, \
+         {:.0} sessions/s",
+        sessions as f64 / building
+    );
+    let server = store.serve();
+    let mut asking = load::Connection::open(&server.address);
+    let mut firsts = vec![];
+    for round in 0..rounds * 3 {
+        let filter = format!(r#"{{"field":"os_version","op":"gte","value":"17.{round}"}}"#);
+        let name = format!("new {round}");
+        let arguments = [
+            "segment",
+            "create",
+            &name,
+            "--workspace",
+            "bench",
+            "--filter",
+            &filter,
+        ];
+        let id = command(&store.data, &arguments)["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let query = format!("/sessions/data_series?length=100&ending_at=2024-04-09&segment_id={id}");
+        // Until the server knows the segment.
+        let request = load::get(&query, &store.key);
+        let first = loop {
+            let started = Instant::now();
+            if asking.exchange(&request, b"").0 == 200 {
+                break started.elapsed().as_secs_f64() * 1000.0;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        firsts.push(first);
+        command(&store.data, &["segment", "delete", &name, "--workspace", "bench"]);
     }
-    let started = Instant::now();
-    create(&names[0], 0, &["--wait"]);
-    let rate = sessions as f64 / started.elapsed().as_secs_f64();
-    for name in &names {
-        command(&store.data, &["segment", "delete", name, "--workspace", "bench"]);
-    }
-    rate
-}
-
-/// What SQLite itself can do: one column of every row, added up.
-fn full_scan(data: &Path) -> (u64, f64) {
-    let connection = Connection::open(data.join("sessions.sqlite")).unwrap();
-    let started = Instant::now();
-    let sql = "SELECT COUNT(*), SUM(properties) FROM sessions";
-    let (sessions, _): (i64, i64) = connection
-        .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+    println!(
+        "a new filter's 100 days over rollups, all apps: {:.1} ms (at most 20)",
+        median(firsts)
+    );
+    let kept = Connection::open(store.data.join("sessions.sqlite")).unwrap();
+    let bytes: i64 = kept
+        .query_row(
+            "SELECT (SELECT SUM(LENGTH(content)) FROM day_cells) + (SELECT SUM(LENGTH(content)) FROM day_people)",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
-    (sessions as u64, sessions as f64 / started.elapsed().as_secs_f64())
+    println!(
+        "rollups on disk: {:.2} bytes a session (at most 5)",
+        bytes as f64 / sessions as f64
+    );
 }
 
 fn series(store: &Store, rounds: u64) {
-    track(store, TRACKED);
+    track_from(store, 1, TRACKED);
     let id = command(
         &store.data,
         &["segment", "show", "segment 0", "--workspace", "bench"],

@@ -4,11 +4,15 @@
 //!
 //! - [`model`] – the nouns, valid by construction.
 //! - [`series`] – calendars, pure: time zones, `ending_at`, windows and their labels.
+//! - [`catalog`] – who exists: workspaces, apps, keys and segments, and the rules of changing them; pure.
+//! - [`rollup`] – a day of an app, counted: its form, its building, sums and folds; pure.
 //! - [`store`] – what a store promises, and the embedded SQLite store.
+//! - [`count`] – answers to questions: breakdowns, users over time, and what is held to answer soon.
 //! - [`metrics`] – what is measured.
 //! - [`record`] – the recorder: group commit, acknowledgement, back-pressure.
 //! - [`collect`] – wire formats into sessions.
 //! - [`api`] – HTTP.
+//! - [`dashboard`] – pages for people.
 //! - [`cli`] – one file per command.
 //!
 //! Calendars can be used on their own. A day that daylight saving makes 23 hours long is one unit:
@@ -25,10 +29,14 @@
 //! ```
 
 pub mod api;
+pub mod catalog;
 pub mod cli;
 pub mod collect;
+pub mod count;
+pub mod dashboard;
 pub mod metrics;
 pub mod model;
 pub mod record;
+pub mod rollup;
 pub mod series;
 pub mod store;

@@ -5,15 +5,19 @@ use std::process::ExitCode;
 
 use sessionmeter::cli::{self, Cli};
 
+/// As a shell reports a program that SIGPIPE has ended.
+const BROKEN_PIPE: u8 = 141;
+
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(usage) => usage.exit(),
+        Err(usage) => cli::exit(&usage),
     };
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has seen enough: `sessionmeter key list | head -1`.
-        Err(error) if cli::output_was_closed(&error) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough: `sessionmeter key list | head -1`. There is nothing to say, but the
+        // output is not complete.
+        Err(error) if cli::output_was_closed(&error) => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
             // There is nobody left to tell if stderr is closed too.
             let _ = writeln!(std::io::stderr(), "sessionmeter: {}", cli::one_line(&error));

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -76,8 +77,8 @@ impl Store {
         store
     }
 
-    /// Deliveries a second that `POST /sessions/track` acknowledges.
-    pub fn record_over_http(&self, total: u64, connections: usize) -> f64 {
+    /// Deliveries a second that `POST /sessions/track` acknowledges, and how many in a second of the server's processor time.
+    pub fn record_over_http(&self, total: u64, connections: usize) -> (f64, f64) {
         let server = self.serve();
         let bodies = bodies(&self.apps, total);
         let next = AtomicUsize::new(0);
@@ -94,7 +95,8 @@ impl Store {
                 });
             }
         });
-        total as f64 / started.elapsed().as_secs_f64()
+        let elapsed = started.elapsed().as_secs_f64();
+        (total as f64 / elapsed, total as f64 / server.cpu())
     }
 
     pub fn serve(&self) -> Server {
@@ -137,6 +139,22 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Seconds of processor time that it has used.
+    pub fn cpu(&self) -> f64 {
+        cpu(&format!("/proc/{}/stat", self.child.id()), 13)
+    }
+
+    /// Asks it to stop; how long that took.
+    pub fn stop(mut self) -> Duration {
+        let started = Instant::now();
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        self.child.wait().unwrap();
+        started.elapsed()
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -144,8 +162,35 @@ impl Drop for Server {
     }
 }
 
-pub fn binary() -> &'static str {
-    env!("CARGO_BIN_EXE_sessionmeter")
+static BINARY: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// From now on another binary is measured; `None`: that which `BINARY` names, or the one that was built with the benchmark.
+pub fn measure(binary: Option<PathBuf>) {
+    *BINARY.lock().unwrap() = binary;
+}
+
+pub fn binary() -> PathBuf {
+    let other = BINARY.lock().unwrap().clone();
+    let named = || std::env::var_os("BINARY").map(PathBuf::from);
+    other
+        .or_else(named)
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_sessionmeter").into())
+}
+
+/// Seconds of processor time of all commands that have ended.
+pub fn commands_cpu() -> f64 {
+    cpu("/proc/self/stat", 15)
+}
+
+/// Two neighbouring fields of the kernel's file of a process, numbered from 0: user and system time.
+fn cpu(file: &str, first: usize) -> f64 {
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string(file).unwrap();
+    // The name of the program may have spaces in it.
+    let (_, behind) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<&str> = behind.split_whitespace().collect();
+    let ticks = |field: usize| fields[field - 2].parse::<f64>().unwrap();
+    (ticks(first) + ticks(first + 1)) / TICKS
 }
 
 pub fn command(data: &Path, arguments: &[&str]) -> Value {

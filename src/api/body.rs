@@ -1,79 +1,34 @@
 //! Bodies of recording requests: read within limits of size, time and memory, and decompressed.
 
-use std::io::{self, Read};
-use std::sync::Arc;
+mod budget;
+mod decompress;
+mod nesting;
+
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request, StatusCode};
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http_body_util::BodyExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use utoipa::IntoResponses;
 
-use super::error::ApiError;
+pub use self::budget::MemoryBudget;
+pub(super) use self::budget::Origin;
+use self::budget::{Buffer, MAX_BODY, SMALL};
+use self::decompress::{Work, decompress};
+use super::error::{ApiError, Described, described};
+use crate::collect::without_byte_order_mark;
 
 /// The media type that every endpoint with a body takes.
 pub(super) const JSON: &str = "application/json";
-/// The largest body, after decompression.
-const MAX_BODY: usize = 32 * 1024 * 1024;
+/// The largest body that describes a single thing.
+const MAX_DOCUMENT: usize = 1024 * 1024;
 /// How long a client may send nothing in the middle of a body.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
-/// Memory that all bodies together may use at one time.
-const MAX_MEMORY: usize = 256 * 1024 * 1024;
-const UNIT: usize = 64 * 1024;
-/// Window sizes up to 8 MiB, what zstd's own command line makes by default and the format's RFC recommends.
-const ZSTD_WINDOW_LOG: u32 = 23;
-
-/// Counts the memory that bodies use, so that many large ones at once are told to come back.
-#[derive(Debug)]
-pub struct MemoryBudget(Arc<Semaphore>);
-
-impl Default for MemoryBudget {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_MEMORY / UNIT)))
-    }
-}
-
-impl MemoryBudget {
-    fn lease(&self) -> Lease {
-        Lease {
-            budget: self.0.clone(),
-            held: None,
-            bytes: 0,
-        }
-    }
-}
-
-/// What one body holds of the budget; given back when dropped.
-struct Lease {
-    budget: Arc<Semaphore>,
-    held: Option<OwnedSemaphorePermit>,
-    bytes: usize,
-}
-
-impl Lease {
-    fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
-        let before = self.bytes.div_ceil(UNIT);
-        self.bytes += bytes;
-        let more = u32::try_from(self.bytes.div_ceil(UNIT) - before).unwrap_or(u32::MAX);
-        if more == 0 {
-            return Ok(());
-        }
-        let permit = self.budget.clone().try_acquire_many_owned(more).map_err(|_| {
-            ApiError::retry(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the server is reading as many large bodies as it can; nothing was recorded, try again",
-                1,
-            )
-        })?;
-        match &mut self.held {
-            Some(held) => held.merge(permit),
-            None => self.held = Some(permit),
-        }
-        Ok(())
-    }
-}
+/// How long a large body, which holds memory that others wait for, may take for [`MIN_PROGRESS`] bytes.
+const PROGRESS_TIME: Duration = Duration::from_secs(10);
+const MIN_PROGRESS: usize = 64 * 1024;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +45,23 @@ enum Encoding {
 pub(super) enum Accepted {
     /// Of these media types.
     Types(&'static [&'static str]),
+    /// JSON that describes a single thing, which is never long.
+    Document,
     /// Whatever they are called, and with `deflate` as well: where the protocol says it, the name says nothing.
     Anything,
+}
+
+/// What reading a body may answer in a handler's place, for the handlers' descriptions.
+pub(super) struct BodyRefusals;
+
+impl IntoResponses for BodyRefusals {
+    fn responses() -> Described {
+        described([
+            ("408", "The body did not arrive in time"),
+            ("413", "The body is too large"),
+            ("415", "Content type or encoding is not understood"),
+        ])
+    }
 }
 
 /// Reads `Content-Encoding`.
@@ -114,7 +84,7 @@ fn encoding(headers: &HeaderMap, accepted: Accepted) -> Result<Encoding, ApiErro
         _ => {
             let allowed = match accepted {
                 Accepted::Anything => "'Content-Encoding' must be gzip, deflate, zstd or absent",
-                Accepted::Types(_) => "'Content-Encoding' must be gzip, zstd or absent",
+                Accepted::Types(_) | Accepted::Document => "'Content-Encoding' must be gzip, zstd or absent",
             };
             Err(unsupported(allowed, &value))
         }
@@ -126,8 +96,10 @@ fn encoding(headers: &HeaderMap, accepted: Accepted) -> Result<Encoding, ApiErro
 /// # Errors
 /// 415 if it is missing, not one of `allowed`, or in a character set other than UTF-8.
 fn media_type(headers: &HeaderMap, accepted: Accepted) -> Result<&'static str, ApiError> {
-    let Accepted::Types(allowed) = accepted else {
-        return Ok("");
+    let allowed: &[&'static str] = match accepted {
+        Accepted::Types(allowed) => allowed,
+        Accepted::Document => &[JSON],
+        Accepted::Anything => return Ok(""),
     };
     let value = headers
         .get(CONTENT_TYPE)
@@ -160,15 +132,20 @@ fn unsupported(allowed: &str, received: &str) -> ApiError {
     )
 }
 
-fn too_large() -> ApiError {
+fn too_large(limit: usize) -> ApiError {
+    let advice = match limit {
+        MAX_BODY => "; send fewer sessions at once",
+        _ => "",
+    };
+    let limit = limit / (1024 * 1024);
     ApiError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
-        "the body is larger than 32 MiB after decompression; send fewer sessions at once",
+        format!("the body is larger than {limit} MiB after decompression{advice}"),
     )
 }
 
 /// Reads a whole body and parses it, away from the threads that answer everyone else:
-/// parsing takes milliseconds.
+/// parsing takes milliseconds. When the client goes away, the work ends.
 ///
 /// # Errors
 /// What [`media_type`], [`encoding`], [`read`] and [`decompress`] refuse, and what `parse` does.
@@ -181,10 +158,36 @@ pub(super) async fn parsed<T: Send + 'static>(
     let (head, body) = request.into_parts();
     let media_type = media_type(&head.headers, accepted)?;
     let encoding = encoding(&head.headers, accepted)?;
-    let (bytes, mut lease) = read(memory, body).await?;
+    let origin = head.extensions.get::<Origin>().copied().unwrap_or_default();
+    let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    // Refused before it is sent: a client that waits for '100 Continue' is not invited.
+    let limit = match accepted {
+        Accepted::Document => MAX_DOCUMENT,
+        Accepted::Types(_) | Accepted::Anything => MAX_BODY,
+    };
+    if expected > limit {
+        return Err(too_large(limit));
+    }
+    let received = read(memory.buffer(origin, expected), body).await?;
+    let turn = memory
+        .turn(origin, received.is_large(), encoding != Encoding::Identity)
+        .await;
+    let plain = memory.buffer(origin, 0);
+    let (_waiting, work) = Work::new();
     let parsed = tokio::task::spawn_blocking(move || {
-        let bytes = decompress(bytes, encoding, &mut lease)?;
-        parse(&bytes, media_type)
+        let _turn = turn;
+        let bytes = decompress(received, encoding, plain, &work)?;
+        if matches!(accepted, Accepted::Document) && bytes.len() > MAX_DOCUMENT {
+            return Err(too_large(MAX_DOCUMENT));
+        }
+        if media_type == JSON && nesting::is_too_deep(&bytes) {
+            return Err(ApiError::bad_request(
+                "the body has arrays and objects nested more than 128 deep",
+            ));
+        }
+        work.check()?;
+        // No protocol buffer begins like a byte order mark.
+        parse(without_byte_order_mark(&bytes), media_type)
     });
     parsed.await.map_err(|error| {
         tracing::error!(%error, "parsing a body failed");
@@ -198,76 +201,92 @@ pub(super) async fn parsed<T: Send + 'static>(
 /// Reads a whole body, still compressed.
 ///
 /// # Errors
-/// 413, 408 when the client stops sending, 400 when it ends early, 503 when too many bodies are being read.
-async fn read(memory: &MemoryBudget, mut body: Body) -> Result<(Vec<u8>, Lease), ApiError> {
-    let mut lease = memory.lease();
-    let mut bytes = Vec::new();
+/// 413, 408 when the client stops sending or sends a large body too slowly, 400 when it ends early, 503 when too many
+/// large bodies are being read.
+async fn read(mut bytes: Buffer, mut body: Body) -> Result<Buffer, ApiError> {
+    let mut until = Instant::now() + MAX_PAUSE;
+    let mut progress = 0;
     loop {
-        let frame = tokio::time::timeout(MAX_PAUSE, body.frame()).await.map_err(|_| {
-            let seconds = MAX_PAUSE.as_secs();
-            let message = format!(
-                "the body stopped after {} bytes for {seconds} seconds",
-                bytes.len()
-            );
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, message)
-        })?;
+        let frame = tokio::time::timeout_at(until, body.frame())
+            .await
+            .map_err(|_| too_slow(&bytes))?;
         let Some(frame) = frame else {
-            return Ok((bytes, lease));
+            return Ok(bytes);
         };
         let frame = frame.map_err(|error| {
             tracing::debug!(%error, "a body ended early");
             ApiError::bad_request(format!("the body ended early, after {} bytes", bytes.len()))
         })?;
         let Some(data) = frame.data_ref() else { continue };
-        if bytes.len() + data.len() > MAX_BODY {
-            return Err(too_large());
-        }
-        lease.grow(data.len())?;
-        bytes.extend_from_slice(data);
-    }
-}
-
-/// Decompresses a body; never makes more than the limit allows.
-///
-/// # Errors
-/// 400 for bytes that are not what the header says, 413, 503.
-fn decompress(bytes: Vec<u8>, encoding: Encoding, lease: &mut Lease) -> Result<Vec<u8>, ApiError> {
-    match encoding {
-        Encoding::Identity => Ok(bytes),
-        Encoding::Gzip => drain(MultiGzDecoder::new(bytes.as_slice()), "gzip", lease),
-        Encoding::Deflate => drain(ZlibDecoder::new(bytes.as_slice()), "deflate", lease),
-        Encoding::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes.as_slice())
-                .map_err(|error| not_compressed("zstd", &error))?;
-            decoder
-                .window_log_max(ZSTD_WINDOW_LOG)
-                .map_err(|error| not_compressed("zstd", &error))?;
-            drain(decoder, "zstd", lease)
+        bytes.push(data)?;
+        progress += data.len();
+        if !bytes.is_large() {
+            until = Instant::now() + MAX_PAUSE;
+        } else if progress >= MIN_PROGRESS {
+            until = Instant::now() + PROGRESS_TIME;
+            progress = 0;
         }
     }
 }
 
-fn drain(mut decoder: impl Read, name: &str, lease: &mut Lease) -> Result<Vec<u8>, ApiError> {
-    let mut bytes = Vec::new();
-    let step = u64::try_from(UNIT).unwrap_or(u64::MAX);
-    loop {
-        let read = decoder
-            .by_ref()
-            .take(step)
-            .read_to_end(&mut bytes)
-            .map_err(|error| not_compressed(name, &error))?;
-        if bytes.len() > MAX_BODY {
-            return Err(too_large());
-        }
-        if read == 0 {
-            return Ok(bytes);
-        }
-        lease.grow(read)?;
-    }
+fn too_slow(bytes: &Buffer) -> ApiError {
+    let received = bytes.len();
+    let message = match bytes.is_large() {
+        true => format!(
+            "the body came too slowly, {received} bytes so far; beyond {} KiB it must bring {} KiB in {} seconds",
+            SMALL / 1024,
+            MIN_PROGRESS / 1024,
+            PROGRESS_TIME.as_secs()
+        ),
+        false => format!(
+            "the body stopped after {received} bytes for {} seconds",
+            MAX_PAUSE.as_secs()
+        ),
+    };
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, message)
 }
 
-fn not_compressed(name: &str, error: &io::Error) -> ApiError {
-    ApiError::bad_request(format!(
-        "the body is not valid {name}, which 'Content-Encoding' says it is: {error}"
-    ))
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Bytes;
+    use futures_util::{StreamExt as _, stream};
+
+    use super::*;
+
+    /// A body of so many bytes at once, then a byte in each interval for ever.
+    fn trickling(first: usize, interval: Duration) -> Body {
+        let rest = stream::repeat(()).then(move |()| async move {
+            tokio::time::sleep(interval).await;
+            Ok::<_, Infallible>(Bytes::from_static(b" "))
+        });
+        let first = stream::once(async move { Ok(Bytes::from(vec![b' '; first])) });
+        Body::from_stream(first.chain(rest))
+    }
+
+    async fn outcome(first: usize, interval: u64) -> (Duration, String) {
+        let memory = MemoryBudget::default();
+        let started = Instant::now();
+        let body = trickling(first, Duration::from_secs(interval));
+        let reading = read(memory.buffer(Origin::default(), 0), body);
+        let ended = tokio::time::timeout(Duration::from_secs(300), reading).await;
+        (started.elapsed(), format!("{ended:?}"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_body_must_keep_coming() {
+        let (after, error) = outcome(8 << 20, 1).await;
+        assert!(error.contains("came too slowly"), "{error}");
+        assert_eq!(after.as_secs(), 10);
+        let (after, error) = outcome(1000, 21).await;
+        assert!(
+            error.contains("stopped after 1000 bytes for 20 seconds"),
+            "{error}"
+        );
+        assert_eq!(after.as_secs(), 20);
+        // A small one holds nothing that others wait for; the time of the whole request limits it.
+        let (_, error) = outcome(1000, 1).await;
+        assert!(error.contains("Elapsed"), "{error}");
+    }
 }

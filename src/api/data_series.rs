@@ -9,12 +9,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Caller, Refusals};
 use super::error::{ApiError, ErrorBody, json_bytes};
+use super::parameters;
 use super::query::{Query, invalid};
-use super::segments::find;
 use super::state::ApiState;
-use crate::model::{AppId, Segment, SegmentId, Tracking};
-use crate::series::{Length, Unit, Window, ending_at};
-use crate::store::{Scope, WorkspaceEntry};
+use crate::catalog::WorkspaceEntry;
+use crate::model::Segment;
+use crate::series::{Unit, Window};
+use crate::store::{Scope, Whose};
 
 /// The parameters, as OpenAPI describes them; [`parse`] reads them.
 #[derive(IntoParams)]
@@ -25,7 +26,7 @@ struct Parameters {
     #[param(minimum = 1, maximum = 100, example = 14)]
     length: u32,
     /// `day` or `hour`, of the workspace's time zone.
-    #[param(required = false, default = "day", inline)]
+    #[param(required = false, inline, example = "day")]
     unit: UnitName,
     /// The series ends with the unit that contains this instant: ISO 8601 in its usual forms, or Unix seconds.
     /// Without an offset it is read in the workspace's time zone; a date alone is that day. Default: now.
@@ -42,6 +43,7 @@ struct Parameters {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(default = "day")]
 #[expect(dead_code, reason = "only its description is used")]
 enum UnitName {
     Day,
@@ -80,14 +82,11 @@ struct Point {
     params(Parameters),
     security(("api_key" = ["sessions.data_series"])),
     responses(
-        (status = 200, description = "The series", body = DataSeries, headers(
-            ("x-ratelimit-limit" = u64, description = "Requests per clock hour, for all export endpoints together"),
-            ("x-ratelimit-remaining" = u64, description = "Requests left in this hour"),
-            ("x-ratelimit-reset" = i64, description = "Unix seconds at which the hour ends"),
-        )),
-        (status = 400, description = "A parameter is missing or wrong", body = ErrorBody),
+        (status = 200, description = "The series", body = DataSeries),
+        (status = 400, description = "A parameter is missing or wrong", body = ErrorBody,
+            example = json!({"message": "'length' must be an integer from 1 to 100, received '0'"})),
         Refusals,
-        (status = 503, description = "The store can't answer right now", body = ErrorBody),
+        (status = 503, description = "The store can't answer right now, or more than a few seconds of counting are needed first: `Retry-After` says when to ask again", body = ErrorBody),
     )
 )]
 pub(super) async fn data_series(
@@ -108,17 +107,14 @@ async fn answer(
 ) -> Result<Vec<u8>, ApiError> {
     let now = jiff::Timestamp::now().as_millisecond();
     let asked = parse(workspace, &Query::new(query), now)?;
-    let segment = match asked.segment {
-        None => None,
-        Some(segment) => Some(counted(state, segment).await?),
+    let whose = match asked.segment {
+        None => Whose::Everyone,
+        Some(segment) => Whose::Segment(parameters::tracked(segment)?),
     };
-    let counts = state.store().count(asked.scope, segment, asked.window.edges());
+    let counts = state.store().count(asked.scope, whose, asked.window.edges());
     let counts = counts.await.map_err(ApiError::of_request)?;
     Ok(body(&asked.window, &counts))
 }
-
-/// What `segment_id` must be.
-const TRACKED: &str = "the id of a segment of this workspace that has analytics tracking on";
 
 /// What a request asks for.
 struct Asked<'a> {
@@ -128,63 +124,23 @@ struct Asked<'a> {
 }
 
 fn parse<'a>(workspace: &'a WorkspaceEntry, query: &Query<'_>, now: i64) -> Result<Asked<'a>, ApiError> {
-    const LENGTH: &str = "an integer from 1 to 100";
-    let length = query
-        .get("length")?
-        .ok_or_else(|| ApiError::bad_request(format!("'length' is required: {LENGTH}")))?;
-    let length = Length::parse(&length).ok_or_else(|| invalid("length", &length, LENGTH))?;
+    let length = parameters::length(query)?;
     let unit = match query.get("unit")? {
         None => Unit::Day,
         Some(unit) => unit
             .parse()
             .map_err(|_| invalid("unit", &unit, "'day' or 'hour'"))?,
     };
-    let ending_at = query
-        .get("ending_at")?
-        .map(|text| ending_at::parse(&text))
-        .transpose()
-        .map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let scope = match query.get("app_id")? {
+    let ending_at = parameters::instant(query, "ending_at")?;
+    let scope = match parameters::app(workspace, query)? {
         None => Scope::Workspace(workspace.workspace.id),
-        Some(text) => app(workspace, &text)?,
-    };
-    let segment = match query.get("segment_id")? {
-        None => None,
-        Some(text) => Some(find(workspace, &text, TRACKED)?),
+        Some(app) => Scope::App(app),
     };
     Ok(Asked {
         window: Window::new(&workspace.zone, unit, length, ending_at.as_ref(), now),
         scope,
-        segment,
+        segment: parameters::segment(workspace, query)?,
     })
-}
-
-/// The segment, if there is an answer for it.
-async fn counted(state: &ApiState, segment: &Segment) -> Result<SegmentId, ApiError> {
-    match segment.tracking {
-        Tracking::On => Ok(segment.id),
-        Tracking::Counting => {
-            let counting = state.store().counting(Some(segment.id)).await?;
-            // Where counting has just ended, the catalog says so in a moment.
-            let percent = counting.percent().min(99);
-            Err(ApiError::bad_request(format!(
-                "segment is being counted ({percent} %)"
-            )))
-        }
-        Tracking::Off => Err(ApiError::bad_request(format!(
-            "'segment_id' names the segment '{}', which has no analytics tracking; turn it on with \
-             'sessionmeter segment track' or POST /segments/track",
-            segment.name
-        ))),
-    }
-}
-
-fn app(workspace: &WorkspaceEntry, text: &str) -> Result<Scope, ApiError> {
-    text.parse::<AppId>()
-        .ok()
-        .filter(|id| workspace.app(*id).is_some())
-        .map(Scope::App)
-        .ok_or_else(|| invalid("app_id", text, "the id of an app of this workspace"))
 }
 
 /// The endpoint's body for a window and its counts.

@@ -1,6 +1,6 @@
 //! Errors as clients see them: always JSON, always naming what was wrong and what would be right.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::http::header::{
@@ -11,7 +11,11 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
 
+use super::body::JSON;
+use super::refusal::Refused;
+use crate::metrics::Reason;
 use crate::record::RecordError;
 use crate::store::StoreError;
 
@@ -46,6 +50,22 @@ pub struct ItemFailure {
     pub index: usize,
 }
 
+/// Refusals in the description of an endpoint, by their status.
+pub(super) type Described = BTreeMap<String, RefOr<openapi::Response>>;
+
+/// Describes refusals that many endpoints share: their statuses, and when they happen.
+pub(super) fn described<const N: usize>(refusals: [(&str, &str); N]) -> Described {
+    let described = refusals.map(|(status, description)| {
+        let body = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name(ErrorBody::name())))
+            .build();
+        let response = ResponseBuilder::new().description(description);
+        let response = response.content(JSON, body).build();
+        (status.to_owned(), RefOr::T(response))
+    });
+    described.into()
+}
+
 /// A refusal: status, message, and what the status asks for besides.
 #[derive(Debug)]
 pub struct ApiError {
@@ -53,6 +73,7 @@ pub struct ApiError {
     message: String,
     errors: Vec<ItemFailure>,
     retry_after: Option<u64>,
+    reason: Reason,
 }
 
 impl ApiError {
@@ -63,7 +84,24 @@ impl ApiError {
             message: message.into(),
             errors: Vec::new(),
             retry_after: None,
+            reason: Reason::of_status(status.as_u16()),
         }
+    }
+
+    /// The same, counted under a reason of its own.
+    pub fn because(mut self, reason: Reason) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// What kind of refusal this is.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong, and what would be right.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// 400: a parameter or the body is missing or wrong.
@@ -89,6 +127,16 @@ impl ApiError {
 }
 
 impl ApiError {
+    /// 503: the store can't do it now.
+    pub(super) fn unavailable() -> Self {
+        Self::retry(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store can't do this right now; nothing was recorded, try again",
+            1,
+        )
+        .because(Reason::Store)
+    }
+
     /// What the store says about what a request asks for: 400 where another request would help, else as any failure.
     pub fn of_request(error: StoreError) -> Self {
         match error {
@@ -106,13 +154,27 @@ impl From<StoreError> for ApiError {
 
 impl From<&StoreError> for ApiError {
     fn from(error: &StoreError) -> Self {
+        if let StoreError::Counting(_) = error {
+            return Self::retry(StatusCode::SERVICE_UNAVAILABLE, error.to_string(), 1);
+        }
         // The cause goes to the log: it may name files of the server.
         tracing::error!(%error, "the store failed");
-        Self::retry(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the store can't do this right now; nothing was recorded, try again",
-            1,
-        )
+        if matches!(error, StoreError::Unusable(_)) {
+            return Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the store is damaged or was replaced; nothing was recorded, and trying again does not help: whoever runs \
+                 the server finds the reason in its log",
+            )
+            .because(Reason::StoreDamaged);
+        }
+        if matches!(error, StoreError::Partial(_)) {
+            return Self::retry(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the store can't do this right now, a part may be recorded; send the same again: nothing counts twice",
+                1,
+            );
+        }
+        Self::unavailable()
     }
 }
 
@@ -120,11 +182,18 @@ impl From<RecordError> for ApiError {
     fn from(error: RecordError) -> Self {
         match error {
             RecordError::Store(error) => Self::from(error.as_ref()),
-            RecordError::Full | RecordError::Closed => Self::retry(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("{error}; nothing was recorded, try again"),
-                1,
-            ),
+            RecordError::Full | RecordError::Closed => {
+                let reason = match error {
+                    RecordError::Full => Reason::QueueFull,
+                    _ => Reason::Stopping,
+                };
+                Self::retry(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("{error}; nothing was recorded, try again"),
+                    1,
+                )
+                .because(reason)
+            }
         }
     }
 }
@@ -136,7 +205,12 @@ impl IntoResponse for ApiError {
             errors: self.errors,
         };
         let mut response = json(self.status, &body);
-        response.extensions_mut().insert(Refused(body.message.into()));
+        let first_item = body.errors.into_iter().next().map(|first| first.reason.into());
+        response.extensions_mut().insert(Refused {
+            message: body.message.into(),
+            first_item,
+        });
+        response.extensions_mut().insert(self.reason);
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
@@ -148,10 +222,6 @@ impl IntoResponse for ApiError {
         response
     }
 }
-
-/// The message of a refusal, beside its JSON, for protocols that say it in another form.
-#[derive(Debug, Clone)]
-pub(super) struct Refused(pub Arc<str>);
 
 /// A JSON answer.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
@@ -177,6 +247,10 @@ pub fn json_bytes(status: StatusCode, bytes: Vec<u8>) -> Response<Body> {
     response
 }
 
+/// Marks an answer that is a page for people, whose errors are pages as well.
+#[derive(Debug, Clone, Copy)]
+pub struct IsPage;
+
 /// Gives an error that a lower layer made (routing, hyper) a JSON body; keeps `Allow`, `Retry-After` and who may
 /// read it. What speaks protocol buffers has said it already.
 pub(super) fn ensure_json(response: Response<Body>) -> Response<Body> {
@@ -185,7 +259,8 @@ pub(super) fn ensure_json(response: Response<Body>) -> Response<Body> {
     let is_ours = response.headers().get(CONTENT_TYPE).is_some_and(|value| {
         value.as_bytes().starts_with(b"application/json") || value.as_bytes() == PROTOBUF.as_bytes()
     });
-    if !failed || is_ours {
+    let is_page = response.extensions().get::<IsPage>().is_some();
+    if !failed || is_ours || is_page {
         return response;
     }
     let allowed = response
@@ -226,5 +301,23 @@ pub(super) fn standard_message(status: StatusCode, allowed: Option<&str>) -> Str
             .canonical_reason()
             .unwrap_or("the request was refused")
             .to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_what_is_being_counted_is_told_when_to_come_back() {
+        for error in [
+            ApiError::of_request(StoreError::Counting(63)),
+            StoreError::Counting(63).into(),
+        ] {
+            assert_eq!(error.message, "counting sessions (63 %)");
+            let response = error.into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "1");
+        }
     }
 }

@@ -5,36 +5,70 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use tower_http::catch_panic::ResponseForPanic;
 
-use super::auth::Caller;
+use super::auth::Authenticated;
+use super::client_address::Peer;
 use super::error::{ApiError, ensure_json, standard_message};
+use super::paths;
+use super::refusal::Refused;
 use super::state::ApiState;
 use crate::metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
+/// A request's id, for whoever answers it.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub HeaderValue);
+
+/// Routes that monitors ask all the time.
+const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
 const MAX_URL: usize = 8 * 1024;
 const MAX_HEADERS: usize = 32 * 1024;
+
+/// Headers of every answer that does not say otherwise: answers are about one moment and one caller, are what their type
+/// says, and are nothing to be shown inside of another page.
+const DEFAULTS: [(HeaderName, HeaderValue); 3] = [
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+];
 
 /// Wraps every request of a listener, whatever becomes of it.
 pub(super) async fn observe(
     State(state): State<ApiState>,
-    request: Request<Body>,
+    mut request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
     let started = Instant::now();
     let id = request_id(request.headers());
     let method = method_label(request.method());
-    let response = match oversized(&request) {
+    let refusal = oversized(&request).or_else(|| with_wrong_host(&request));
+    if let Some(plain) = paths::plain(request.uri()) {
+        *request.uri_mut() = plain;
+    }
+    let authenticated = Authenticated::default();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(authenticated.clone());
+    let response = match refusal {
         Some(refusal) => refusal.into_response(),
         None => next.run(request).await,
     };
     let mut response = ensure_json(response);
-    response.headers_mut().insert(REQUEST_ID, id.clone());
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id.clone());
+    authenticated.write_headers(headers);
+    for (name, value) in DEFAULTS {
+        headers.entry(name).or_insert(value);
+    }
     let elapsed = started.elapsed();
     let extensions = response.extensions();
     let route = extensions
@@ -42,17 +76,33 @@ pub(super) async fn observe(
         .map_or("none", MatchedPath::as_str)
         .to_owned();
     let status = response.status().as_u16();
-    // The pattern, not the path: nobody's ids or keys end up in a log.
-    tracing::info!(
-        target: "sessionmeter::request",
-        method,
-        route,
-        status,
-        micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-        request_id = id.to_str().unwrap_or_default(),
-        workspace = extensions.get::<Caller>().map(|Caller(entry)| tracing::field::display(entry.workspace.id)),
-        "request"
-    );
+    if status >= 400 {
+        let reason = extensions.get::<metrics::Reason>().copied();
+        let reason = reason.unwrap_or_else(|| metrics::Reason::of_status(status));
+        state.metrics().refused_request(reason);
+    }
+    macro_rules! line {
+        ($level:ident) => {
+            // The pattern, not the path: nobody's ids or keys end up in a log.
+            tracing::$level!(
+                target: "sessionmeter::request",
+                method,
+                route,
+                status,
+                micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+                request_id = id.to_str().unwrap_or_default(),
+                workspace = authenticated.workspace().map(|entry| tracing::field::display(entry.workspace.id)),
+                reason = extensions.get::<Refused>().map(Refused::reason),
+                "request"
+            )
+        };
+    }
+    // Probes and scrapes come every few seconds, and say nothing unless they fail.
+    if PROBES.contains(&route.as_str()) && status < 400 {
+        line!(debug);
+    } else {
+        line!(info);
+    }
     let request = metrics::Request {
         route,
         method,
@@ -76,6 +126,7 @@ pub(super) async fn routed(
             "the request took too long; what it may have recorded is not counted again when you repeat it",
             1,
         )
+        .because(metrics::Reason::RequestTimeout)
         .into_response()
     });
     if let Some(route) = route {
@@ -112,6 +163,29 @@ fn oversized(request: &Request<Body>) -> Option<ApiError> {
         return None;
     };
     Some(ApiError::new(status, standard_message(status, None)))
+}
+
+/// HTTP/1.1 asks for one `Host`, and for a refusal of what has none, two or one that is none: what stands in between may
+/// have gone by another one. HTTP/2 says it in the address.
+fn with_wrong_host(request: &Request<Body>) -> Option<ApiError> {
+    // Requests that came over no connection are our own.
+    request.extensions().get::<Peer>()?;
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let may_be_absent = request.version() == Version::HTTP_10 || request.version() == Version::HTTP_2;
+    let message = match (hosts.next(), hosts.next()) {
+        (Some(host), None) if is_host(host) => return None,
+        (Some(_), None) => "the header 'Host' is no host with or without a port, such as example.com:8080",
+        (None, _) if may_be_absent => return None,
+        (None, _) => "the header 'Host' is missing; HTTP/1.1 requires it",
+        (Some(_), Some(_)) => "the header 'Host' is given more than once; give it once",
+    };
+    Some(ApiError::bad_request(message))
+}
+
+/// A URL without a host has an empty one.
+fn is_host(value: &HeaderValue) -> bool {
+    let authority = || Authority::try_from(value.as_bytes());
+    value.is_empty() || authority().is_ok_and(|authority| !authority.as_str().contains('@'))
 }
 
 /// Methods come from outside and become labels: only those that HTTP defines are told apart.

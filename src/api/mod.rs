@@ -2,25 +2,39 @@
 //!
 //! [`router`] is the public listener's, [`ops_router`] the second one's; [`serve`] runs both on sockets.
 
+mod activity;
+mod always_empty;
 mod auth;
 mod body;
 mod client_address;
 mod clients;
+mod connection;
 pub mod data_series;
 mod drain;
 mod error;
+mod filter_schema;
+mod kpi;
 mod layers;
 mod operations;
+mod parameters;
+mod paths;
+mod places;
+mod preview;
 mod query;
 mod rate_limit;
 mod reference;
+mod refusal;
 mod segment_changes;
+mod segment_sizes;
 mod segments;
 mod server;
+pub mod sessions_query;
+mod single_flight;
 mod socket;
 mod state;
 mod track;
 mod users;
+mod workspace;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -33,7 +47,12 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use self::error::{ApiError, ErrorBody, ItemFailure};
+pub use self::client_address::Peer;
+pub use self::error::{ApiError, ErrorBody, IsPage, ItemFailure};
+pub use self::kpi::body as kpi_body;
+pub use self::layers::RequestId;
+pub use self::query::{Query, invalid};
+pub use self::reference::address_of;
 pub use self::server::{Listeners, serve};
 pub use self::state::{ApiState, Settings};
 
@@ -43,13 +62,14 @@ use self::layers::{PanicAnswer, observe, routed};
 use self::rate_limit::Budget;
 use crate::model::Permission;
 
-/// The public listener's routes.
-pub fn router(state: ApiState) -> Router {
+/// The public listener's routes. `pages` are for people and begin at `/`; without them the reference is found there.
+pub fn router(state: ApiState, pages: Option<Router>) -> Router {
     let (router, mut document) = routes(&state).split_for_parts();
     let (clients, described) = clients::routes(&state);
     document.merge(described);
-    let pages = reference::routes(document);
-    let routes = surrounded(router.merge(pages).fallback(not_found), &state)
+    let pages = pages.map_or_else(reference::at_the_root, |pages| pages.with_state(()));
+    let routes = router.merge(reference::routes(document)).merge(pages);
+    let routes = surrounded(routes.fallback(not_found), &state)
         .merge(clients)
         .with_state(state.clone());
     observed(routes, state)
@@ -73,11 +93,36 @@ fn observed(routes: Router, state: ApiState) -> Router {
 
 /// Each route with its guard; the OpenAPI document is made from the same list.
 fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
-    let guarded =
+    let guard =
         |permission, budget| from_fn_with_state((state.clone(), Guard { permission, budget }), authorize);
+    let guarded = |permission, budget| guard(Some(permission), budget);
     let export = OpenApiRouter::new()
         .routes(routes!(data_series::data_series))
+        .routes(routes!(sessions_query::query))
         .route_layer(guarded(Permission::SessionsDataSeries, Budget::Export));
+    let dau = OpenApiRouter::new()
+        .routes(routes!(kpi::dau))
+        .route_layer(guarded(Permission::KpiDau, Budget::Export));
+    let mau = OpenApiRouter::new()
+        .routes(routes!(kpi::mau))
+        .route_layer(guarded(Permission::KpiMau, Budget::Export));
+    let new_users = OpenApiRouter::new()
+        .routes(routes!(kpi::new_users))
+        .route_layer(guarded(Permission::KpiNewUsers, Budget::Export));
+    let uninstalls = OpenApiRouter::new()
+        .routes(routes!(kpi::uninstalls))
+        .route_layer(guarded(Permission::KpiUninstalls, Budget::Export));
+    let sizes = OpenApiRouter::new()
+        .routes(routes!(segment_sizes::sizes))
+        .route_layer(guarded(Permission::SegmentsDataSeries, Budget::Export));
+    let for_any_key = OpenApiRouter::new()
+        .routes(routes!(workspace::workspace))
+        .routes(routes!(always_empty::campaigns))
+        .routes(routes!(always_empty::canvases))
+        .routes(routes!(always_empty::cards))
+        .routes(routes!(always_empty::events))
+        .routes(routes!(always_empty::products))
+        .route_layer(guard(None, Budget::Export));
     let recording = OpenApiRouter::new()
         .routes(routes!(track::track))
         .route_layer(guarded(Permission::SessionsTrack, Budget::Recording));
@@ -96,16 +141,22 @@ fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
         .routes(routes!(segment_changes::track))
         .routes(routes!(segment_changes::untrack))
         .routes(routes!(segment_changes::delete))
+        .routes(routes!(preview::preview))
         .route_layer(guarded(Permission::SegmentsWrite, Budget::Export));
     OpenApiRouter::with_openapi(reference::Document::openapi())
         .merge(export)
+        .merge(dau)
+        .merge(mau)
+        .merge(new_users)
+        .merge(uninstalls)
+        .merge(sizes)
+        .merge(for_any_key)
         .merge(list)
         .merge(details)
         .merge(changes)
         .merge(recording)
         .merge(users)
         .routes(routes!(operations::health))
-        .routes(routes!(operations::ready))
 }
 
 /// The second listener's routes: never public by accident.

@@ -2,14 +2,16 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::error::{ApiError, ErrorBody, json};
+use super::error::{ApiError, json};
 use super::state::ApiState;
+use crate::metrics::Form;
+use crate::store::StoreError;
 
 /// A state in one word.
 #[derive(Serialize, ToSchema)]
@@ -25,38 +27,41 @@ pub(super) async fn health() -> Response<Body> {
     json(StatusCode::OK, &Status { message: "ok" })
 }
 
-/// Does the store answer?
-#[utoipa::path(get, path = "/ready", tag = "Operations", responses(
-    (status = 200, description = "It does", body = Status),
-    (status = 503, description = "It does not", body = ErrorBody),
-))]
+/// `GET /ready` of the second listener: does the store answer?
 pub(super) async fn ready(State(state): State<ApiState>) -> Response<Body> {
-    match state.store().ready().await {
+    match state.ready().await {
         Ok(()) => json(StatusCode::OK, &Status { message: "ready" }),
+        Err(error) if matches!(*error, StoreError::Unusable(_)) => {
+            tracing::warn!(%error, "the store is not usable");
+            let message = "the store is damaged or was replaced: the server's log says more";
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message).into_response()
+        }
         Err(error) => {
             tracing::warn!(%error, "the store does not answer");
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            ApiError::retry(status, "the store does not answer", 1).into_response()
+            let message = "the store does not answer, or can't be written: the server's log says more";
+            ApiError::retry(status, message, 1).into_response()
         }
     }
 }
 
-/// `GET /metrics` of the second listener, in the text format of Prometheus and OpenMetrics.
-pub(super) async fn metrics(State(state): State<ApiState>) -> Response<Body> {
+/// `GET /metrics` of the second listener, in the form that is asked for: OpenMetrics, or Prometheus' text.
+pub(super) async fn metrics(State(state): State<ApiState>, headers: HeaderMap) -> Response<Body> {
     if let Ok(usage) = state.store().usage().await {
-        let bytes = i64::try_from(usage.bytes).unwrap_or(i64::MAX);
-        state.metrics().store_bytes.set(bytes);
+        state.metrics().usage(&usage);
     }
-    if let Ok(counting) = state.store().counting(None).await {
-        state.metrics().counting(&counting);
-    }
-    match state.metrics().render() {
+    let accept: Vec<&str> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let form = Form::accepted(&accept.join(","));
+    match state.metrics().render(form) {
         Ok(text) => {
             let mut response = Response::new(Body::from(text));
-            let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            response
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static(format));
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+            headers.insert(VARY, HeaderValue::from_static("accept"));
             response
         }
         Err(_) => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response(),

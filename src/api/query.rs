@@ -24,13 +24,8 @@ impl<'a> Query<'a> {
     /// 400 if it is given twice or is not UTF-8.
     pub fn get(&self, name: &str) -> Result<Option<Cow<'a, str>>, ApiError> {
         let mut found = None;
-        for pair in self.0.split('&') {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if !decode(key).is_ok_and(|key| key == name) {
-                continue;
-            }
-            let value = decode(value)
-                .map_err(|()| ApiError::bad_request(format!("'{name}' must be percent-encoded UTF-8")))?;
+        for value in self.raw(name) {
+            let value = decoded(name, value)?;
             if found.replace(value).is_some() {
                 return Err(ApiError::bad_request(format!(
                     "'{name}' is given twice; give it once"
@@ -39,6 +34,32 @@ impl<'a> Query<'a> {
         }
         Ok(found)
     }
+
+    /// The decoded values of `name`, which may be given several times.
+    ///
+    /// # Errors
+    /// 400 if one of them is not UTF-8.
+    pub fn each(&self, name: &str) -> Result<Vec<Cow<'a, str>>, ApiError> {
+        let values = self.raw(name).map(|value| decoded(name, value));
+        values.collect()
+    }
+
+    /// The decoded values of `name`, however often it is given; those that are not UTF-8 are passed over.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+        self.raw(name).filter_map(|value| decode(value).ok())
+    }
+
+    fn raw(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        let pairs = self
+            .0
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.filter_map(move |(key, value)| decode(key).is_ok_and(|key| key == name).then_some(value))
+    }
+}
+
+fn decoded<'a>(name: &str, value: &'a str) -> Result<Cow<'a, str>, ApiError> {
+    decode(value).map_err(|()| ApiError::bad_request(format!("'{name}' must be percent-encoded UTF-8")))
 }
 
 fn decode(text: &str) -> Result<Cow<'_, str>, ()> {
@@ -69,6 +90,8 @@ mod tests {
         assert_eq!(query.get("c").unwrap().as_deref(), Some(""));
         assert_eq!(query.get("d").unwrap().as_deref(), None);
         assert!(Query::new(Some("a=1&a=1")).get("a").is_err());
+        let all: Vec<_> = Query::new(Some("a=1&b=2&%61=x+y&a=%ff&a")).all("a").collect();
+        assert_eq!(all, ["1", "x y", ""]);
         assert!(Query::new(Some("a=%ff")).get("a").is_err());
         assert!(Query::new(Some("b=%ff&a=1")).get("a").is_ok());
     }

@@ -1,5 +1,7 @@
 //! Creating, editing, tracking and deleting segments over HTTP: one permission, `segments.write`.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -11,12 +13,17 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Refusals};
-use super::body::{Accepted, JSON, parsed};
+use super::body::{Accepted, BodyRefusals, parsed};
 use super::error::{ApiError, ErrorBody, json};
+use super::filter_schema::FilterSchema;
 use super::segments::{A_SEGMENT, find};
 use super::state::ApiState;
+use crate::catalog::{Change, WorkspaceEntry};
 use crate::model::{Filter, Name, NewSegment, Segment, SegmentChange, SegmentId, SegmentNotes};
-use crate::store::WorkspaceEntry;
+
+/// What `filter` must be.
+pub(super) const A_FILTER: &str =
+    "an object such as {\"field\": \"country\", \"op\": \"eq\", \"value\": \"BR\"}";
 
 /// A segment to create.
 #[derive(Deserialize, ToSchema)]
@@ -27,20 +34,27 @@ pub(super) struct CreateSegment {
     name: Option<String>,
     /// Which sessions belong to it: `{"all": […]}`, `{"any": […]}`, `{"not": …}` or a condition
     /// `{"field": …, "op": …, "value": …}`.
-    #[schema(required = true, value_type = Object)]
+    #[schema(required = true, value_type = FilterSchema)]
     filter: Option<Box<RawValue>>,
     /// Chosen by the caller, to keep one from elsewhere.
-    #[schema(required = false, nullable = false)]
+    #[schema(
+        required = false,
+        nullable = false,
+        example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44"
+    )]
     id: Option<String>,
     /// Free text, up to 1,000 bytes.
     #[schema(required = false, nullable = false, example = "For the monthly report")]
     description: Option<String>,
     /// Up to 20.
-    #[schema(required = false, nullable = false)]
+    #[schema(required = false, nullable = false, example = json!(["retention"]))]
     tags: Option<Vec<String>>,
-    /// Whether its sessions are counted from now on, and the past as well.
-    #[schema(required = false, nullable = false, default = false)]
+    /// Whether `GET /sessions/data_series` can be asked for it. It can if this is left out.
+    #[schema(required = false, nullable = false, example = true)]
     analytics_tracking_enabled: Option<bool>,
+    /// The same, in fewer letters.
+    #[schema(required = false, nullable = false, example = true)]
+    track: Option<bool>,
 }
 
 /// Changes to a segment; what is left out stays as it is.
@@ -57,14 +71,14 @@ pub(super) struct EditSegment {
     /// Unique in the workspace.
     #[schema(required = false, nullable = false, example = "Paying")]
     name: Option<String>,
-    /// Another filter is counted anew, the past as well.
-    #[schema(required = false, value_type = Object)]
+    /// All recorded sessions count by another filter at once.
+    #[schema(required = false, value_type = FilterSchema)]
     filter: Option<Box<RawValue>>,
     /// Free text, up to 1,000 bytes.
-    #[schema(required = false, nullable = false)]
+    #[schema(required = false, nullable = false, example = "For the monthly report")]
     description: Option<String>,
     /// Up to 20; they replace those that were there.
-    #[schema(required = false, nullable = false)]
+    #[schema(required = false, nullable = false, example = json!(["retention"]))]
     tags: Option<Vec<String>>,
 }
 
@@ -87,19 +101,25 @@ struct SegmentChanged {
     /// `success`
     #[schema(example = "success")]
     message: &'static str,
+    /// Its id.
     #[schema(value_type = String, example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44")]
     segment_id: SegmentId,
 }
 
 /// Create a segment
+///
+/// Its analytics tracking is on unless the body says otherwise, and its series can be asked for at once, for the past as
+/// well.
 #[utoipa::path(post, path = "/segments/create", tag = "Segments",
     request_body(content = CreateSegment, example = json!({
-        "name": "Brazil", "filter": {"field": "country", "op": "eq", "value": "BR"}, "analytics_tracking_enabled": true
+        "name": "Brazil", "filter": {"field": "country", "op": "eq", "value": "BR"}
     })),
     security(("api_key" = ["segments.write"])), responses(
     (status = 201, description = "It exists", body = SegmentChanged),
-    (status = 400, description = "The body is wrong, the name or id is taken, or no more segments may be tracked", body = ErrorBody),
+    (status = 400, description = "The body is wrong, the name or id is taken, or no more segments may be tracked", body = ErrorBody,
+        example = json!({"message": "'name' is required: 1 to 100 characters"})),
     Refusals,
+    BodyRefusals,
     (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
 ))]
 pub(super) async fn create(
@@ -111,7 +131,9 @@ pub(super) async fn create(
         let wanted: CreateSegment = body(&state, request).await?;
         let new = new_segment(wanted)?;
         let id = new.id;
-        let created = state.store().create_segment(workspace.workspace.id, new);
+        let created = state
+            .store()
+            .change(Change::CreateSegment(workspace.workspace.id, new));
         created.await.map_err(ApiError::of_request)?;
         Ok(id)
     };
@@ -122,17 +144,20 @@ fn new_segment(wanted: CreateSegment) -> Result<NewSegment, ApiError> {
     let name = wanted
         .name
         .ok_or_else(|| required("name", "1 to 100 characters"))?;
-    let filter = wanted.filter.ok_or_else(|| {
-        required(
-            "filter",
-            "an object such as {\"field\": \"country\", \"op\": \"eq\", \"value\": \"BR\"}",
-        )
-    })?;
+    let filter = wanted.filter.ok_or_else(|| required("filter", A_FILTER))?;
     let id = match wanted.id {
         None => SegmentId::random(),
         Some(text) => text
             .parse()
             .map_err(|error| ApiError::bad_request(format!("'id' is not valid: {error}")))?,
+    };
+    let track = match (wanted.analytics_tracking_enabled, wanted.track) {
+        (Some(one), Some(other)) if one != other => {
+            return Err(ApiError::bad_request(
+                "'analytics_tracking_enabled' and 'track' mean the same and say different things; give one of them",
+            ));
+        }
+        (one, other) => one.or(other).unwrap_or(true),
     };
     Ok(NewSegment {
         id,
@@ -141,19 +166,21 @@ fn new_segment(wanted: CreateSegment) -> Result<NewSegment, ApiError> {
             .with(wanted.description, wanted.tags)
             .map_err(|error| ApiError::bad_request(error.to_string()))?,
         filter: read_filter(&filter)?,
-        track: wanted.analytics_tracking_enabled.unwrap_or(false),
+        track,
     })
 }
 
 /// Edit a segment
 ///
-/// Another filter of a segment with analytics tracking is counted anew, in the background.
+/// What its filter is, it is for all sessions, whenever they were recorded.
 #[utoipa::path(post, path = "/segments/edit", tag = "Segments",
     request_body(content = EditSegment, example = json!({"segment_id": "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44", "name": "Brazil"})),
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is changed", body = SegmentChanged),
-    (status = 400, description = "The body is wrong, or the name is taken", body = ErrorBody),
+    (status = 400, description = "The body is wrong, or the name is taken", body = ErrorBody,
+        example = json!({"message": "'segment_id' is required: the id of a segment of this workspace"})),
     Refusals,
+    BodyRefusals,
     (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
 ))]
 pub(super) async fn edit(
@@ -163,6 +190,7 @@ pub(super) async fn edit(
 ) -> Response<Body> {
     let edited = async {
         let wanted: EditSegment = body(&state, request).await?;
+        let workspace = having(&state, workspace, wanted.segment_id.as_deref()).await?;
         let segment = segment(&workspace, wanted.segment_id.as_deref())?;
         let notes = segment.notes.changed(wanted.description, wanted.tags);
         let notes = notes.map_err(|error| ApiError::bad_request(error.to_string()))?;
@@ -179,14 +207,15 @@ pub(super) async fn edit(
 
 /// Turn analytics tracking on
 ///
-/// Sessions that are recorded from now on count at once; the past is counted in the background, and until that is done
-/// `GET /sessions/data_series` answers 400 with how far it has come. No error if it is on already.
+/// From now on `GET /sessions/data_series` can be asked for the segment, for the past as well. No error if it is on already.
 #[utoipa::path(post, path = "/segments/track", tag = "Segments",
     request_body(content = OneSegment, example = json!({"segment_id": "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44"})),
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is on", body = SegmentChanged),
-    (status = 400, description = "The body is wrong, or no more segments may be tracked", body = ErrorBody),
+    (status = 400, description = "The body is wrong, or no more segments may be tracked", body = ErrorBody,
+        example = json!({"message": "'segment_id' is required: the id of a segment of this workspace"})),
     Refusals,
+    BodyRefusals,
     (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
 ))]
 pub(super) async fn track(
@@ -196,19 +225,21 @@ pub(super) async fn track(
 ) -> Response<Body> {
     answer(
         StatusCode::OK,
-        set_tracking(&state, &workspace, request, true).await,
+        set_tracking(&state, workspace, request, true).await,
     )
 }
 
 /// Turn analytics tracking off
 ///
-/// The segment's counts are forgotten; no session is. No error if it is off already.
+/// `GET /sessions/data_series` can't be asked for the segment any more. No error if it is off already.
 #[utoipa::path(post, path = "/segments/untrack", tag = "Segments",
     request_body(content = OneSegment, example = json!({"segment_id": "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44"})),
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is off", body = SegmentChanged),
-    (status = 400, description = "The body is wrong", body = ErrorBody),
+    (status = 400, description = "The body is wrong", body = ErrorBody,
+        example = json!({"message": "'segment_id' is required: the id of a segment of this workspace"})),
     Refusals,
+    BodyRefusals,
     (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
 ))]
 pub(super) async fn untrack(
@@ -218,33 +249,37 @@ pub(super) async fn untrack(
 ) -> Response<Body> {
     answer(
         StatusCode::OK,
-        set_tracking(&state, &workspace, request, false).await,
+        set_tracking(&state, workspace, request, false).await,
     )
 }
 
 async fn set_tracking(
     state: &ApiState,
-    workspace: &WorkspaceEntry,
+    workspace: Arc<WorkspaceEntry>,
     request: Request<Body>,
     on: bool,
 ) -> Result<SegmentId, ApiError> {
     let wanted: OneSegment = body(state, request).await?;
+    let workspace = having(state, workspace, wanted.segment_id.as_deref()).await?;
     let change = SegmentChange {
         track: Some(on),
         ..SegmentChange::default()
     };
-    change_segment(state, segment(workspace, wanted.segment_id.as_deref())?, change).await
+    let segment = segment(&workspace, wanted.segment_id.as_deref())?;
+    change_segment(state, segment, change).await
 }
 
 /// Delete a segment
 ///
-/// The segment and its counts are gone; no session is.
+/// The segment is gone; no session is.
 #[utoipa::path(post, path = "/segments/delete", tag = "Segments",
     request_body(content = OneSegment, example = json!({"segment_id": "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44"})),
     security(("api_key" = ["segments.write"])), responses(
     (status = 200, description = "It is gone", body = SegmentChanged),
-    (status = 400, description = "The body is wrong", body = ErrorBody),
+    (status = 400, description = "The body is wrong", body = ErrorBody,
+        example = json!({"message": "'segment_id' is required: the id of a segment of this workspace"})),
     Refusals,
+    BodyRefusals,
     (status = 503, description = "The store can't take the write now; nothing was changed", body = ErrorBody),
 ))]
 pub(super) async fn delete(
@@ -254,8 +289,9 @@ pub(super) async fn delete(
 ) -> Response<Body> {
     let deleted = async {
         let wanted: OneSegment = body(&state, request).await?;
+        let workspace = having(&state, workspace, wanted.segment_id.as_deref()).await?;
         let id = segment(&workspace, wanted.segment_id.as_deref())?.id;
-        let deleted = state.store().delete_segment(id);
+        let deleted = state.store().change(Change::DeleteSegment(id));
         deleted.await.map_err(ApiError::of_request)?;
         Ok(id)
     };
@@ -267,7 +303,7 @@ async fn change_segment(
     segment: &Segment,
     change: SegmentChange,
 ) -> Result<SegmentId, ApiError> {
-    let changed = state.store().change_segment(segment.id, change);
+    let changed = state.store().change(Change::ChangeSegment(segment.id, change));
     changed.await.map_err(ApiError::of_request)?;
     Ok(segment.id)
 }
@@ -285,7 +321,7 @@ fn answer(status: StatusCode, result: Result<SegmentId, ApiError>) -> Response<B
     }
 }
 
-async fn body<T: DeserializeOwned + Send + 'static>(
+pub(super) async fn body<T: DeserializeOwned + Send + 'static>(
     state: &ApiState,
     request: Request<Body>,
 ) -> Result<T, ApiError> {
@@ -298,11 +334,24 @@ async fn body<T: DeserializeOwned + Send + 'static>(
             ))
         })
     };
-    parsed(state.memory(), request, Accepted::Types(&[JSON]), parse).await
+    parsed(state.memory(), request, Accepted::Document, parse).await
 }
 
-fn required(name: &str, what: &str) -> ApiError {
+pub(super) fn required(name: &str, what: &str) -> ApiError {
     ApiError::bad_request(format!("'{name}' is required: {what}"))
+}
+
+/// The workspace, taken from the newest catalog where the segment that is named would be refused.
+async fn having(
+    state: &ApiState,
+    workspace: Arc<WorkspaceEntry>,
+    id: Option<&str>,
+) -> Result<Arc<WorkspaceEntry>, ApiError> {
+    let id = id.and_then(|id| id.parse().ok());
+    match id.is_some_and(|id| workspace.segment(id).is_none()) {
+        true => state.newest_of(&workspace).await,
+        false => Ok(workspace),
+    }
 }
 
 fn segment<'a>(workspace: &'a WorkspaceEntry, id: Option<&str>) -> Result<&'a Segment, ApiError> {
@@ -314,7 +363,7 @@ fn read_name(text: String) -> Result<Name, ApiError> {
     Name::try_from(text).map_err(|error| ApiError::bad_request(format!("'name' is not valid: {error}")))
 }
 
-fn read_filter(json: &RawValue) -> Result<Filter, ApiError> {
+pub(super) fn read_filter(json: &RawValue) -> Result<Filter, ApiError> {
     let filter = json.get().parse();
     filter.map_err(|error| ApiError::bad_request(format!("'filter' is not valid: {error}")))
 }

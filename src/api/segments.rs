@@ -1,7 +1,7 @@
 //! `GET /segments/list` and `GET /segments/details`.
 
 use axum::body::Body;
-use axum::extract::RawQuery;
+use axum::extract::{RawQuery, State};
 use axum::http::{Response, StatusCode};
 use axum::{Extension, response::IntoResponse as _};
 use serde::Serialize;
@@ -10,8 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::auth::{Caller, Refusals};
 use super::error::{ApiError, ErrorBody, json};
 use super::query::{Query, invalid};
+use super::state::ApiState;
+use crate::catalog::WorkspaceEntry;
 use crate::model::{Millis, Segment, SegmentId};
-use crate::store::WorkspaceEntry;
 
 /// Segments on a page.
 const PAGE: usize = 100;
@@ -25,12 +26,13 @@ pub(super) struct ListParameters {
     #[param(required = false, default = 0, minimum = 0, example = 0)]
     page: u64,
     /// `asc` or `desc`, by creation.
-    #[param(required = false, default = "asc", inline)]
+    #[param(required = false, inline, example = "asc")]
     sort_direction: Direction,
 }
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(default = "asc")]
 #[expect(dead_code, reason = "only its description is used")]
 enum Direction {
     Asc,
@@ -53,10 +55,13 @@ struct ListedSegment<'a> {
     /// As `segment_id` takes it.
     #[schema(value_type = String, example = "b1f8e6c4-0f1a-4c5e-9a53-7a1d8f0c2e44")]
     id: SegmentId,
+    /// Unique in the workspace.
     #[schema(example = "Paying")]
     name: &'a str,
     /// Whether `GET /sessions/data_series` can be asked for it.
     analytics_tracking_enabled: bool,
+    /// As they were given.
+    #[schema(example = json!(["retention"]))]
     tags: &'a [String],
 }
 
@@ -69,14 +74,21 @@ struct ListedSegment<'a> {
     security(("api_key" = ["segments.list"])),
     responses(
         (status = 200, description = "The page; empty behind the last one", body = SegmentList),
-        (status = 400, description = "A parameter is wrong", body = ErrorBody),
+        (status = 400, description = "A parameter is wrong", body = ErrorBody,
+            example = json!({"message": "'page' must be an integer from 0, received '-1'"})),
         Refusals,
     )
 )]
 pub(super) async fn list(
+    State(state): State<ApiState>,
     Extension(Caller(workspace)): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Response<Body> {
+    // A list refuses nothing as unknown, but what was just made is missed in it all the same.
+    let workspace = match state.newest_of(&workspace).await {
+        Ok(newest) => newest,
+        Err(error) => return error.into_response(),
+    };
     match list_of(&workspace, &Query::new(query.as_deref())) {
         Ok(list) => json(StatusCode::OK, &list),
         Err(error) => error.into_response(),
@@ -104,7 +116,7 @@ fn list_of<'a>(workspace: &'a WorkspaceEntry, query: &Query<'_>) -> Result<Segme
         .map(|segment| ListedSegment {
             id: segment.id,
             name: segment.name.as_str(),
-            analytics_tracking_enabled: segment.tracking.is_enabled(),
+            analytics_tracking_enabled: segment.tracked,
             tags: segment.notes.tags(),
         });
     Ok(SegmentList {
@@ -142,6 +154,7 @@ pub(super) struct SegmentDetails<'a> {
     /// ISO 8601.
     #[schema(example = "2026-11-23T09:30:00Z")]
     updated_at: String,
+    /// Unique in the workspace.
     #[schema(example = "Paying")]
     name: &'a str,
     /// The filter in words.
@@ -150,8 +163,11 @@ pub(super) struct SegmentDetails<'a> {
     /// What its maker wrote.
     #[schema(example = "For the monthly report")]
     text_description: &'a str,
+    /// As they were given.
+    #[schema(example = json!(["retention"]))]
     tags: &'a [String],
     /// Always empty: there are no teams here.
+    #[schema(value_type = Vec<String>, max_items = 0, example = json!([]))]
     teams: [&'static str; 0],
 }
 
@@ -164,7 +180,8 @@ pub(super) struct SegmentDetails<'a> {
     security(("api_key" = ["segments.details"])),
     responses(
         (status = 200, description = "The segment", body = SegmentDetails),
-        (status = 400, description = "The parameter is missing or wrong", body = ErrorBody),
+        (status = 400, description = "The parameter is missing or wrong", body = ErrorBody,
+            example = json!({"message": "'segment_id' is required: the id of a segment of this workspace"})),
         Refusals,
     )
 )]

@@ -1,39 +1,33 @@
-//! Sockets: accepting connections, HTTP/1.1 and HTTP/2 in clear text, and a stop that finishes what was accepted.
+//! Sockets: accepting connections within limits, and a stop that finishes what was accepted.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::Version;
-use axum::http::header::EXPECT;
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::ServiceExt as _;
+use tokio::sync::{Semaphore, watch};
 
-use super::client_address::Peer;
-use super::drain::Drained;
-use super::socket::Socket;
+use super::connection::{self, Served};
+use super::places::Places;
 use super::state::ApiState;
 use super::{ops_router, router};
 
 /// Connections at one time; more wait in the operating system's queue.
 const MAX_CONNECTIONS: usize = 8_192;
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// How much of a head is read before it is refused; our own limits are lower and explain themselves.
-const MAX_HEAD: usize = 256 * 1024;
 /// How long requests that were accepted may take after the signal to stop.
 const GRACE: Duration = Duration::from_secs(8);
 /// How often it is written down when keys were used.
 const KEY_USE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long that may take at the end.
+const LAST_KEY_USES: Duration = Duration::from_secs(1);
+/// How often it is logged that connections are refused.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+/// For an address that has too many connections. It may not be read: the connection is closed at once.
+const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 77\r\n\
+    retry-after: 1\r\nconnection: close\r\n\r\n\
+    {\"message\":\"this address has as many connections as it may; try again later\"}";
 
 /// Bound sockets.
 #[derive(Debug)]
@@ -45,12 +39,21 @@ pub struct Listeners {
 }
 
 /// Serves until `shutdown` is ready, then finishes what was accepted, for at most eight seconds.
-pub async fn serve(listeners: Listeners, state: ApiState, shutdown: impl Future<Output = ()>) {
-    let graceful = GracefulShutdown::new();
-    let api = accept(listeners.api, router(state.clone()), &graceful);
+pub async fn serve(
+    listeners: Listeners,
+    state: ApiState,
+    pages: Option<axum::Router>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (stop, stopping) = watch::channel(false);
+    let served = |router| Served {
+        router,
+        stopping: stopping.clone(),
+    };
+    let api = accept(listeners.api, served(router(state.clone(), pages)), &state);
     let ops = async {
         match listeners.ops {
-            Some(listener) => accept(listener, ops_router(state.clone()), &graceful).await,
+            Some(listener) => accept(listener, served(ops_router(state.clone())), &state).await,
             None => std::future::pending().await,
         }
     };
@@ -60,10 +63,17 @@ pub async fn serve(listeners: Listeners, state: ApiState, shutdown: impl Future<
         () = note_key_uses(&state) => {}
         () = shutdown => {}
     }
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+    drop(stopping);
+    stop.send_replace(true);
+    if tokio::time::timeout(GRACE, stop.closed()).await.is_err() {
         tracing::warn!("some requests did not end in time and were cut off");
     }
-    state.flush_key_uses().await;
+    if tokio::time::timeout(LAST_KEY_USES, state.flush_key_uses())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the store does not answer; when keys were last used is not noted");
+    }
 }
 
 async fn note_key_uses(state: &ApiState) {
@@ -74,63 +84,90 @@ async fn note_key_uses(state: &ApiState) {
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, graceful: &GracefulShutdown) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+async fn accept(listener: TcpListener, served: Served, state: &ApiState) {
+    let all = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let settings = state.settings();
+    let places = Places::new(settings.connections_per_address, settings.trusted_proxies.clone());
+    let mut complaints = Complaints::default();
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else {
+        let Ok(one_of_all) = all.clone().acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
-            Ok((stream, peer)) => spawn(stream, peer, router.clone(), graceful, place),
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, most likely: others must close first.
                 tracing::warn!(%error, "can't accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
             }
-        }
+        };
+        let Some((of_address, place)) = places.enter(peer.ip()) else {
+            state.metrics().connections_refused.inc();
+            complaints.refused(peer.ip());
+            refuse(stream);
+            continue;
+        };
+        let connection = serve_stream(stream, peer, of_address, served.clone());
+        tokio::spawn(async move {
+            connection.await;
+            drop((place, one_of_all));
+        });
     }
 }
 
-fn spawn(
+async fn serve_stream(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
-    graceful: &GracefulShutdown,
-    place: OwnedSemaphorePermit,
+    places: super::places::AddressPlaces,
+    served: Served,
 ) {
     // Answers are small and whole: waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
-    let service = router
-        .into_service::<Body>()
-        .map_request(move |request: Request<Incoming>| {
-            // A client that waits for '100 Continue' has not sent its body yet, and HTTP/2 needs no such help.
-            let sends_first = request.version() < Version::HTTP_2 && !request.headers().contains_key(EXPECT);
-            let mut request = if sends_first {
-                request.map(|body| Body::new(Drained::new(body)))
-            } else {
-                request.map(Body::new)
-            };
-            request.extensions_mut().insert(Peer(peer));
-            request
-        });
-    let service = hyper_util::service::TowerToHyperService::new(service);
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(Duration::from_secs(30)))
-        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
-    let connection = builder.serve_connection(TokioIo::new(Socket::new(stream, HEAD_TIMEOUT)), service);
-    let connection = graceful.watch(connection.into_owned());
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(error, "a connection ended early");
+    connection::serve(stream, peer, places, served).await;
+}
+
+/// Says why and closes. The socket is new, so that there is room for these few bytes.
+fn refuse(stream: TcpStream) {
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write(REFUSAL.as_bytes());
+    }
+}
+
+/// Logs refused connections, a line now and then.
+#[derive(Default)]
+struct Complaints {
+    last: Option<Instant>,
+    since: u64,
+}
+
+impl Complaints {
+    fn refused(&mut self, address: IpAddr) {
+        self.since += 1;
+        if self.last.is_some_and(|last| last.elapsed() < COMPLAINT_INTERVAL) {
+            return;
         }
-        drop(place);
-    });
+        tracing::warn!(
+            %address,
+            connections = self.since,
+            "refused: an address has as many connections as --connections-per-address allows"
+        );
+        self.last = Some(Instant::now());
+        self.since = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_as_long_as_it_says() {
+        let (head, body) = REFUSAL.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.contains(&format!("content-length: {}\r\n", body.len())),
+            "{}",
+            body.len()
+        );
+    }
 }

@@ -1,40 +1,43 @@
-//! A connection's socket, with two things that hyper leaves open.
+//! A connection's socket, with two time limits that hyper leaves to others.
 //!
-//! Requests that can't even be parsed are refused by hyper itself, with an empty body, before any handler runs:
-//! such a refusal gets the JSON body that every error has. And while hyper looks at the first bytes to tell
-//! HTTP/1 from HTTP/2, no time limit of its own runs yet.
+//! While hyper looks at the first bytes to tell HTTP/1 from HTTP/2, no limit of its own runs yet. And it waits for as long as
+//! it takes until a client reads what was written.
 
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::error::standard_message;
+use super::activity::Activity;
 
 /// What an HTTP/2 client sends first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long a client may take to read anything at all of what waits for it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// See the module. Owned by its connection.
 pub(super) struct Socket<S> {
     stream: S,
+    activity: Arc<Activity>,
     /// Bytes of the preface that have come, and when the rest must have; `None` once the version is known.
     sniffing: Option<(usize, Pin<Box<Sleep>>)>,
-    /// Bytes to write in place of a refusal, and how many of them are written.
-    replacement: Option<(Vec<u8>, usize)>,
+    /// When a write that can't go on must have done so.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Socket<S> {
     /// The client must have shown within `limit` which version of HTTP it speaks.
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
+    pub(super) fn new(stream: S, limit: Duration, activity: Arc<Activity>) -> Self {
         Self {
             stream,
+            activity,
             sniffing: Some((0, Box::pin(sleep(limit)))),
-            replacement: None,
+            stuck: None,
         }
     }
 
@@ -42,60 +45,30 @@ impl<S> Socket<S> {
     fn note_first_bytes(&mut self, bytes: &[u8]) {
         if let Some((seen, _)) = &mut self.sniffing {
             let expected = PREFACE.get(*seen..).unwrap_or_default();
+            let is_preface = bytes
+                .iter()
+                .zip(expected)
+                .all(|(byte, expected)| byte == expected);
             *seen += bytes.len();
-            if *seen >= PREFACE.len() || !expected.starts_with(bytes) {
+            if is_preface && *seen >= PREFACE.len() {
+                self.activity.is_http2();
+            }
+            if !is_preface || *seen >= PREFACE.len() {
                 self.sniffing = None;
             }
         }
     }
-}
 
-impl<S: AsyncWrite + Unpin> Socket<S> {
-    fn poll_replacement(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some((bytes, written)) = &mut self.replacement {
-            let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) else {
-                self.replacement = None;
-                break;
-            };
-            let count = ready!(Pin::new(&mut self.stream).poll_write(context, rest))?;
-            if count == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            *written += count;
+    /// Passes on what became of a write; one that waited for too long fails.
+    fn in_time<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
         }
-        Poll::Ready(Ok(()))
+        let deadline = self.stuck.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
+        ready!(deadline.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
-}
-
-/// The JSON refusal that says the same as `head`, if `head` is a refusal of hyper's own: our answers all carry a
-/// request id, hyper's don't.
-fn json_refusal(head: &[u8]) -> Option<Vec<u8>> {
-    let head = head
-        .strip_prefix(b"HTTP/1.1 4")
-        .or_else(|| head.strip_prefix(b"HTTP/1.0 4"))?;
-    let text = std::str::from_utf8(head).ok()?;
-    let (status_line, headers) = text.split_once("\r\n")?;
-    let fields = headers.strip_suffix("\r\n\r\n")?;
-    let names = fields
-        .split("\r\n")
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, _)| name);
-    if names
-        .clone()
-        .any(|name| name.eq_ignore_ascii_case("x-request-id"))
-    {
-        return None;
-    }
-    let code: String = format!("4{status_line}").chars().take(3).collect();
-    let status = StatusCode::from_bytes(code.as_bytes()).ok()?;
-    let body = serde_json::json!({ "message": standard_message(status, None) }).to_string();
-    let length = body.len();
-    Some(
-        format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-        )
-        .into_bytes(),
-    )
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
@@ -104,14 +77,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_replacement(context))?;
-        if let Some(refusal) = json_refusal(bytes) {
-            self.replacement = Some((refusal, 0));
-            // Taken over; what can't be written at once goes out with the flush.
-            let _ = self.poll_replacement(context)?;
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.in_time(written, context)
     }
 
     fn poll_write_vectored(
@@ -119,11 +86,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_replacement(context))?;
-        if let [only] = slices {
-            return self.poll_write(context, only);
-        }
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.in_time(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -131,12 +95,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_replacement(context))?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_replacement(context))?;
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
@@ -162,15 +124,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_say_what_it_speaks_is_let_go() {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
         for (sent, let_go) in [("", true), ("PRI * HTTP/2.0", true), ("GET / HT", false)] {
             let (mut client, server) = tokio::io::duplex(64);
-            let mut socket = Socket::new(server, Duration::from_secs(15));
+            let mut socket = Socket::new(server, Duration::from_secs(15), Arc::default());
             client.write_all(sent.as_bytes()).await.unwrap();
             let mut buffer = [0; 64];
             let reading = async {
@@ -185,25 +147,30 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_refusals_without_a_request_id_are_replaced() {
-        let refusal =
-            json_refusal(b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
-                .unwrap();
-        let text = String::from_utf8(refusal).unwrap();
-        assert!(text.starts_with("HTTP/1.1 414 URI Too Long\r\n"), "{text}");
-        assert!(text.contains("at most 8 KiB"), "{text}");
-        assert_eq!(
-            json_refusal(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
-            None
-        );
-        assert_eq!(
-            json_refusal(b"HTTP/1.1 404 Not Found\r\nX-Request-Id: 1\r\ncontent-length: 0\r\n\r\n"),
-            None
-        );
-        assert_eq!(
-            json_refusal(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}"),
-            None
-        );
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_is_let_go_and_one_that_reads_slowly_is_not() {
+        for reads in [false, true] {
+            let (mut client, server) = tokio::io::duplex(64);
+            let mut socket = Socket::new(server, Duration::from_secs(15), Arc::default());
+            let writing = async { socket.write_all(&[0; 640]).await.map_err(|error| error.kind()) };
+            let reading = async {
+                if !reads {
+                    std::future::pending::<()>().await;
+                }
+                loop {
+                    tokio::time::sleep(Duration::from_secs(29)).await;
+                    let _ = client.read(&mut [0; 64]).await;
+                }
+            };
+            let written = tokio::select! {
+                written = writing => written,
+                never = reading => never,
+            };
+            let expected = match reads {
+                true => Ok(()),
+                false => Err(io::ErrorKind::TimedOut),
+            };
+            assert_eq!(written, expected);
+        }
     }
 }

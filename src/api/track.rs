@@ -1,5 +1,6 @@
 //! `POST /sessions/track`: recording.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -11,12 +12,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Refusals};
-use super::body::{Accepted, JSON, parsed};
+use super::body::{Accepted, BodyRefusals, JSON, parsed};
 use super::error::{ApiError, ErrorBody, ItemFailure, json};
 use super::state::ApiState;
-use crate::collect::{Batch, Context, json as wire};
-use crate::metrics::OutcomeKind;
-use crate::store::WorkspaceEntry;
+use crate::catalog::{Catalog, WorkspaceEntry};
+use crate::collect::json::{self as wire, BodyError};
+use crate::collect::{Batch, Context};
 
 const NDJSON: &str = "application/x-ndjson";
 
@@ -38,32 +39,69 @@ pub(super) struct TrackedSession {
     /// An app of the workspace.
     #[schema(example = "00dc3cf6-1763-5d5b-8264-db458aa346c3")]
     app_id: String,
+    #[serde(flatten)]
+    fields: SessionFields,
+}
+
+/// Seconds or milliseconds since 1970, or a time in words.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = Time)]
+#[expect(dead_code, reason = "only its description is used")]
+enum Time {
+    /// ISO 8601, with an offset or `Z`.
+    Text(String),
+    /// Unix seconds or milliseconds.
+    Number(f64),
+}
+
+/// The value of an attribute.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = AttributeValue)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) enum AttributeValue {
+    /// Up to 256 bytes.
+    Text(String),
+    /// Any.
+    Number(f64),
+    /// `true` or `false`.
+    Boolean(bool),
+}
+
+/// What is said about a session besides its app.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct SessionFields {
     /// 1 to 128 bytes, no control characters.
     #[schema(example = "6f2a1c3e-0b5d-4f0e-9d5a-1c2b3a4d5e6f")]
     session_id: String,
     /// ISO 8601 with an offset or `Z`, or Unix seconds or milliseconds as a number. From 2000 on, at most 24 hours
     /// in the future.
     #[schema(example = "2018-06-28T23:59:59-05:00")]
-    started_at: String,
+    started_at: Time,
     /// 1 to 256 bytes.
-    #[schema(required = false)]
+    #[schema(required = false, example = "u1")]
     user_id: String,
     /// 1 to 256 bytes.
-    #[schema(required = false)]
+    #[schema(required = false, example = "d1")]
     device_id: String,
     /// As `started_at`; not together with `duration`.
     #[schema(required = false)]
-    ended_at: String,
+    ended_at: Time,
     /// Seconds, 0 to 604,800.
     #[schema(required = false, minimum = 0, maximum = 604_800, example = 312.5)]
     duration: f64,
     /// Up to 64 bytes, as are the versions and the model; empty is as good as absent.
     #[schema(required = false, example = "ios")]
     platform: String,
+    /// Up to 64 bytes.
     #[schema(required = false, example = "17.4.1")]
     os_version: String,
+    /// Up to 64 bytes.
     #[schema(required = false, example = "4.10.0")]
     app_version: String,
+    /// Up to 64 bytes.
     #[schema(required = false, example = "iPhone15,3")]
     device_model: String,
     /// ISO 3166-1 alpha-2.
@@ -73,8 +111,8 @@ pub(super) struct TrackedSession {
     #[schema(required = false, example = "pt-BR")]
     language: String,
     /// Up to 32 entries; names up to 64 bytes; values strings of up to 256 bytes, numbers or booleans.
-    #[schema(required = false, value_type = Object)]
-    attributes: serde_json::Value,
+    #[schema(required = false, example = json!({"plan": "pro", "seats": 5}))]
+    attributes: HashMap<String, AttributeValue>,
 }
 
 /// What was recorded.
@@ -113,11 +151,12 @@ pub(super) struct TrackResponse {
     security(("api_key" = ["sessions.track"])),
     responses(
         (status = 201, description = "Recorded, durably; `errors` lists sessions that were refused", body = TrackResponse),
-        (status = 400, description = "The body can't be read, or every session was refused; nothing was recorded", body = ErrorBody),
+        (status = 400, description = "The body can't be read, or every session was refused; nothing was recorded", body = ErrorBody,
+            example = json!({"message": "every session was refused, nothing was recorded; 'errors' says why", "errors": [
+                {"type": "'session_id' is required: a string of 1 to 128 bytes", "input_array": "sessions", "index": 0}
+            ]})),
         Refusals,
-        (status = 408, description = "The body did not arrive in time", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 415, description = "Content type or encoding is not understood", body = ErrorBody),
+        BodyRefusals,
         (status = 503, description = "The store can't take the write now; nothing was recorded, try again", body = ErrorBody),
     )
 )]
@@ -137,17 +176,24 @@ async fn record(
     workspace: Arc<WorkspaceEntry>,
     request: Request<Body>,
 ) -> Result<TrackResponse, ApiError> {
-    let parse = move |bytes: &[u8], media_type: &str| {
-        let context = Context {
-            workspace: &workspace,
-            default_app: None,
-            now: jiff::Timestamp::now().as_millisecond(),
-        };
-        let batch = match media_type {
-            NDJSON => wire::read_lines(bytes, &context),
-            _ => wire::read_object(bytes, &context),
-        };
-        batch.map_err(|error| ApiError::bad_request(error.to_string()))
+    let parse = {
+        let state = state.clone();
+        move |bytes: &[u8], media_type: &str| {
+            let read = |catalog: &Catalog| {
+                let context = Context {
+                    workspace: catalog.workspace(workspace.workspace.id).unwrap_or(&workspace),
+                    default_app: None,
+                    now: jiff::Timestamp::now().as_millisecond(),
+                };
+                match media_type {
+                    NDJSON => wire::read_lines(bytes, &context),
+                    _ => wire::read_object(bytes, &context),
+                }
+            };
+            let lacks_apps = |batch: &Result<Batch, BodyError>| batch.as_ref().is_ok_and(Batch::lacks_apps);
+            let batch = state.read_over(&state.store().catalog(), read, lacks_apps)?;
+            batch.map_err(|error| ApiError::bad_request(error.to_string()))
+        }
     };
     let batch = parsed(state.memory(), request, Accepted::Types(&[JSON, NDJSON]), parse).await?;
     record_batch(state, batch).await
@@ -156,9 +202,7 @@ async fn record(
 /// Records what could be read, and says what could not.
 pub(super) async fn record_batch(state: &ApiState, batch: Batch) -> Result<TrackResponse, ApiError> {
     let Batch { sessions, refused } = batch;
-    state
-        .metrics()
-        .sessions(OutcomeKind::refused, refused.len() as u64);
+    state.note_refused(&refused);
     let errors = refused.into_iter().map(|(index, error)| ItemFailure {
         reason: error.to_string(),
         input_array: "sessions",

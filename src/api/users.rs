@@ -1,5 +1,7 @@
 //! `POST /users/track`: attributes that users' later sessions carry.
 
+use std::collections::HashMap;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -9,9 +11,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Refusals};
-use super::body::{Accepted, JSON, parsed};
+use super::body::{Accepted, BodyRefusals, JSON, parsed};
 use super::error::{ApiError, ErrorBody, ItemFailure, json};
 use super::state::ApiState;
+use super::track::AttributeValue;
 use crate::collect::users::{self, ATTRIBUTES, Users};
 use crate::model::{MAX_USER_ATTRIBUTES, WorkspaceId};
 use crate::store::Updated;
@@ -34,9 +37,19 @@ struct UserItem {
     /// The `user_id` of their sessions.
     #[schema(example = "u1")]
     external_id: String,
-    /// For example.
-    #[schema(required = false, example = "pro")]
-    plan: String,
+    #[serde(flatten)]
+    attributes: HashMap<String, ChangedAttribute>,
+}
+
+/// The new value of an attribute; `null` removes it.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its description is used")]
+enum ChangedAttribute {
+    /// It is this from now on.
+    Value(AttributeValue),
+    /// It is removed.
+    Removed,
 }
 
 /// What was taken over.
@@ -67,10 +80,12 @@ struct UsersResponse {
     security(("api_key" = ["users.track"])),
     responses(
         (status = 201, description = "Recorded, durably; `errors` lists what was not", body = UsersResponse),
-        (status = 400, description = "The body can't be read, or nothing of it can be recorded", body = ErrorBody),
+        (status = 400, description = "The body can't be read, or nothing of it can be recorded", body = ErrorBody,
+            example = json!({"message": "every item was refused, nothing was recorded; 'errors' says why", "errors": [
+                {"type": "'external_id' is required: a string of 1 to 256 bytes", "input_array": "attributes", "index": 0}
+            ]})),
         Refusals,
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 415, description = "Content type or encoding is not understood", body = ErrorBody),
+        BodyRefusals,
         (status = 503, description = "The store can't take the write now; nothing was recorded, try again", body = ErrorBody),
     )
 )]

@@ -3,13 +3,16 @@
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::confirm::confirm;
 use super::globals::Globals;
-use super::output::{print_bytes, print_json, print_line, table};
+use super::output::{print_bytes, print_json, print_line};
+use super::table::table;
 use super::{lookup, values};
+use crate::catalog::Change;
 use crate::model::{App, AppId, Name};
-use crate::store::{Role, Store};
+use crate::store::{Administration, Role, Store};
 
-/// Create and list apps
+/// Create, list, rename and delete apps
 ///
 /// An app is one installable product on one platform. Its id is public: clients carry it.
 #[derive(Debug, Subcommand)]
@@ -22,7 +25,7 @@ Examples:
     Create {
         /// Name, unique in its workspace
         name: Name,
-        /// Name or id of its workspace; may be left out where there is only one
+        /// Name or id of its workspace; may be left out where there is only one [env: SESSIONMETER_WORKSPACE]
         #[arg(long, short, value_name = "W")]
         workspace: Option<String>,
         /// What it runs on, for example ios, android or web
@@ -35,9 +38,32 @@ Examples:
     /// List apps
     #[command(after_help = "Example:\n  sessionmeter app list --workspace acme")]
     List {
-        /// Only of this workspace, by name or id
+        /// Only of this workspace, by name or id [env: SESSIONMETER_WORKSPACE]
         #[arg(long, short, value_name = "W")]
         workspace: Option<String>,
+    },
+    /// Give an app another name
+    #[command(after_help = "Example:\n  sessionmeter app rename default 'Shop (iOS)'")]
+    Rename {
+        /// Name or id
+        app: String,
+        /// The new name, unique in its workspace
+        name: Name,
+        /// Name or id of its workspace; needed where several have an app of this name [env: SESSIONMETER_WORKSPACE]
+        #[arg(long, short, value_name = "W")]
+        workspace: Option<String>,
+    },
+    /// Delete an app that holds no sessions
+    #[command(after_help = "Example:\n  sessionmeter app delete Web --yes")]
+    Delete {
+        /// Name or id
+        app: String,
+        /// Name or id of its workspace; needed where several have an app of this name [env: SESSIONMETER_WORKSPACE]
+        #[arg(long, short, value_name = "W")]
+        workspace: Option<String>,
+        /// Don't ask
+        #[arg(long, short)]
+        yes: bool,
     },
 }
 
@@ -69,8 +95,7 @@ impl<'a> From<&'a App> for CreatedJson<'a> {
 
 /// Runs the command.
 pub(super) async fn run(command: AppCommand, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing).await?;
-    let result = match command {
+    let work = async |store: &dyn Store| match command {
         AppCommand::Create {
             name,
             workspace,
@@ -78,33 +103,79 @@ pub(super) async fn run(command: AppCommand, globals: &Globals) -> anyhow::Resul
             id,
         } => {
             let id = id.unwrap_or_else(AppId::random);
-            create(
-                store.as_ref(),
-                workspace.as_deref(),
-                App { id, name, platform },
-                globals.json,
-            )
-            .await
+            let new = App { id, name, platform };
+            create(store, workspace.as_deref(), new, globals).await
         }
-        AppCommand::List { workspace } => list(store.as_ref(), workspace.as_deref(), globals.json),
+        AppCommand::Rename { app, name, workspace } => {
+            rename(store, &app, name, workspace.as_deref(), globals.json).await
+        }
+        AppCommand::Delete { app, workspace, yes } => {
+            delete(store, &app, workspace.as_deref(), yes, globals.json).await
+        }
+        AppCommand::List { workspace } => list(store, workspace.as_deref(), globals.json),
     };
-    store.close().await;
-    result
+    globals.with_store(Role::Existing, work).await
 }
 
-async fn create(store: &dyn Store, workspace: Option<&str>, new: App, json: bool) -> anyhow::Result<()> {
+async fn create(
+    store: &dyn Administration,
+    workspace: Option<&str>,
+    new: App,
+    globals: &Globals,
+) -> anyhow::Result<()> {
     let owner = lookup::workspace(&store.catalog(), workspace)?;
-    let created = store.create_app(owner.workspace.id, new).await?;
-    match json {
-        true => print_json(&CreatedJson::from(&created)),
+    let change = Change::CreateApp(owner.workspace.id, new.clone());
+    store.change(change).await?;
+    match globals.json {
+        true => print_json(&CreatedJson::from(&new)),
         false => print_line(&format!(
-            "created app '{}' in workspace '{}'\n  id  {}",
-            created.name, owner.workspace.name, created.id
+            "created app '{}' in workspace '{}'\n  id     {}\n  store  {}",
+            new.name,
+            owner.workspace.name,
+            new.id,
+            globals.whole_place()
         )),
     }
 }
 
-fn list(store: &dyn Store, workspace: Option<&str>, json: bool) -> anyhow::Result<()> {
+async fn rename(
+    store: &dyn Administration,
+    given: &str,
+    name: Name,
+    workspace: Option<&str>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let entries = lookup::workspaces(&store.catalog(), workspace)?;
+    let app = lookup::app_in(&entries, given)?;
+    store.change(Change::RenameApp(app.id, name.clone())).await?;
+    let renamed = App { name, ..app.clone() };
+    match json {
+        true => print_json(&CreatedJson::from(&renamed)),
+        false => print_line(&format!(
+            "renamed app '{}' to '{}'\n  id  {}",
+            app.name, renamed.name, app.id
+        )),
+    }
+}
+
+async fn delete(
+    store: &dyn Administration,
+    given: &str,
+    workspace: Option<&str>,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<()> {
+    let entries = lookup::workspaces(&store.catalog(), workspace)?;
+    let app = lookup::app_in(&entries, given)?;
+    confirm(&format!("Delete app '{}' ({})?", app.name, app.id), yes)?;
+    store.change(Change::DeleteApp(app.id)).await?;
+    match json {
+        true => print_json(&CreatedJson::from(app)),
+        false => print_line(&format!("deleted app '{}' ({})", app.name, app.id)),
+    }
+}
+
+fn list(store: &dyn Administration, workspace: Option<&str>, json: bool) -> anyhow::Result<()> {
     let entries = lookup::workspaces(&store.catalog(), workspace)?;
     let apps = || {
         entries

@@ -5,6 +5,7 @@ mod generator;
 mod profile;
 mod rng;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -16,13 +17,14 @@ use self::announcement::Demo;
 use self::generator::{DAYS, Generator};
 use self::profile::PROFILES;
 use super::globals::Globals;
-use super::serve::{ServeArgs, serve_store};
+use super::serve::{Listening, ServeArgs, serve_store};
+use crate::catalog::Change;
 use crate::metrics::Metrics;
 use crate::model::{App, KeyId, KeySecret, Name, NewKey, NewWorkspace, Permissions, WorkspaceId};
 use crate::record::Recorder;
 use crate::series::Zone;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Role, Store};
+use crate::store::{Administration, Role, Store};
 
 const SEED: u64 = 0x5E55_1011;
 /// Days that are recorded in one go.
@@ -44,13 +46,14 @@ pub(super) struct DemoArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: DemoArgs, globals: &Globals) -> anyhow::Result<()> {
-    let serve = args.serve.or_config(globals)?;
+    let mut serve = args.serve.or_config(globals)?;
+    serve.open_dashboard = true;
     let directory = tempfile::Builder::new()
         .prefix("sessionmeter-demo-")
         .tempdir()
         .context("can't create a temporary directory")?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory.path(), Role::Server)?);
-    let result = fill_and_serve(store.clone(), serve, globals.json).await;
+    let result = fill_and_serve(store.clone(), directory.path(), serve, globals.json).await;
     store.close().await;
     drop(store);
     result.and(remove(directory))
@@ -61,14 +64,19 @@ fn remove(directory: tempfile::TempDir) -> anyhow::Result<()> {
     directory.close().with_context(|| format!("can't remove {path}"))
 }
 
-async fn fill_and_serve(store: Arc<dyn Store>, serve: ServeArgs, json: bool) -> anyhow::Result<()> {
+async fn fill_and_serve(
+    store: Arc<dyn Store>,
+    directory: &Path,
+    serve: ServeArgs,
+    json: bool,
+) -> anyhow::Result<()> {
     // Until the server runs, and stops in its own way, Ctrl-C must still remove the directory.
     let demo = tokio::select! {
         demo = fill(&store) => demo?,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
     };
-    serve_store(store, serve, |listening| {
-        announcement::print(&demo, listening, json)
+    serve_store(store.clone(), serve, async |listening: &Listening| {
+        announcement::print(&demo, directory, listening, json)
     })
     .await
 }
@@ -77,13 +85,12 @@ async fn fill(store: &Arc<dyn Store>) -> anyhow::Result<Demo> {
     let (time_zone, zone) = local_zone();
     let workspace = WorkspaceId::random();
     let name: Name = "demo".parse()?;
-    store
-        .create_workspace(NewWorkspace {
-            id: workspace,
-            name: name.clone(),
-            time_zone: time_zone.clone(),
-        })
-        .await?;
+    let new = NewWorkspace {
+        id: workspace,
+        name: name.clone(),
+        time_zone: time_zone.clone(),
+    };
+    store.change(Change::CreateWorkspace(new)).await?;
     let mut apps = Vec::new();
     for profile in &PROFILES {
         let app = App {
@@ -91,7 +98,8 @@ async fn fill(store: &Arc<dyn Store>) -> anyhow::Result<Demo> {
             name: profile.name.parse()?,
             platform: profile.platform.to_owned(),
         };
-        apps.push(store.create_app(workspace, app).await?);
+        store.change(Change::CreateApp(workspace, app.clone())).await?;
+        apps.push(app);
     }
     let secret = create_key(store.as_ref(), workspace, name).await?;
     let sessions = record(store, zone).await?;
@@ -103,7 +111,11 @@ async fn fill(store: &Arc<dyn Store>) -> anyhow::Result<Demo> {
     })
 }
 
-async fn create_key(store: &dyn Store, workspace: WorkspaceId, name: Name) -> anyhow::Result<KeySecret> {
+async fn create_key(
+    store: &dyn Administration,
+    workspace: WorkspaceId,
+    name: Name,
+) -> anyhow::Result<KeySecret> {
     let secret = KeySecret::generate()?;
     let key = NewKey {
         id: KeyId::random(),
@@ -112,7 +124,7 @@ async fn create_key(store: &dyn Store, workspace: WorkspaceId, name: Name) -> an
         permissions: Permissions::All,
         allow: Vec::new(),
     };
-    store.create_key(workspace, key).await?;
+    store.change(Change::CreateKey(workspace, key)).await?;
     Ok(secret)
 }
 

@@ -9,7 +9,8 @@ mod ndjson;
 mod output;
 mod parquet;
 
-use std::path::PathBuf;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,6 +24,8 @@ use self::output::Output;
 use super::globals::Globals;
 use super::lookup;
 use super::output::{print_json, print_line, thousands};
+use super::progress::Spinner;
+use crate::catalog::Catalog;
 use crate::model::{Millis, Session};
 use crate::series::ending_at;
 use crate::series::{EndingAt, Length, Unit, Window, Zone};
@@ -34,14 +37,14 @@ const WAITING: usize = 4;
 /// Write out every session, importable again
 ///
 /// Sessions are written as they were recorded: 'import' into an empty store with the same apps gives the same counts.
-/// The sessions are those of one moment, also beside a server that goes on recording.
+/// Every session that is recorded when the export begins is written; of those that a server records meanwhile, some may be.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sessionmeter export --workspace acme --output sessions.ndjson.zst
   sessionmeter export --app 'Shop (iOS)' --from 2018-06-01 --to 2018-06-30 --format csv | head")]
 pub(super) struct ExportArgs {
-    /// Name or id of the workspace; may be left out where there is only one
+    /// Name or id of the workspace; may be left out where there is only one [env: SESSIONMETER_WORKSPACE]
     #[arg(long, short, value_name = "W")]
     workspace: Option<String>,
     /// What is written [default: by the output's name, else ndjson]
@@ -56,7 +59,7 @@ pub(super) struct ExportArgs {
     /// Only this app, by name or id [default: all apps]
     #[arg(long, short, value_name = "A")]
     app: Option<String>,
-    /// A new file, compressed if its name ends in .gz or .zst [default: standard output]
+    /// A new file, compressed if its name ends in .gz or .zst; - is standard output [default: -]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -79,21 +82,26 @@ fn day(zone: &Zone, date: &EndingAt) -> Option<(Millis, Millis)> {
 
 /// Runs the command.
 pub(super) async fn run(args: ExportArgs, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing).await?;
-    let result = export(store.as_ref(), &args, globals.json).await;
-    store.close().await;
-    result
+    let work = async |store: &dyn Store| export(store, &args, globals.json).await;
+    globals.with_store(Role::Existing, work).await
 }
 
 async fn export(store: &dyn Store, args: &ExportArgs, json: bool) -> anyhow::Result<()> {
-    let selection = selection(store, args)?;
-    let format = Format::chosen(args.format, args.output.as_deref());
-    let output = Output::new(args.output.as_deref(), format)?;
+    let selection = selection(&store.catalog(), args)?;
+    let file = args.output.as_deref().filter(|file| *file != Path::new("-"));
+    let format = Format::chosen(args.format, file);
+    let output = Output::new(file, format)?;
     let encoder = format.encoder();
     let (sender, batches) = mpsc::channel(WAITING);
     let interrupted = Arc::new(AtomicBool::new(false));
     let stop = interrupted.clone();
-    let writing = tokio::task::spawn_blocking(move || write(encoder, output, batches, &stop));
+    // A terminal that shows the sessions has no room for it.
+    let progress = match file.is_none() && std::io::stdout().is_terminal() {
+        true => Spinner::hidden(),
+        false => Spinner::start("exporting"),
+    };
+    let counted = progress.clone();
+    let writing = tokio::task::spawn_blocking(move || write(encoder, output, batches, &stop, &counted));
     let exported = tokio::select! {
         exported = store.export(selection, sender) => exported,
         _ = tokio::signal::ctrl_c() => {
@@ -101,11 +109,13 @@ async fn export(store: &dyn Store, args: &ExportArgs, json: bool) -> anyhow::Res
             Ok(())
         }
     };
-    let (mut encoder, mut output, sessions) = writing.await.context("the writing thread crashed")??;
+    let written = writing.await.context("the writing thread crashed");
+    progress.finish();
+    let (mut encoder, mut output, sessions) = written??;
     exported?;
     encoder.finish(&mut output)?;
     let bytes = output.finish()?;
-    match &args.output {
+    match file {
         None => Ok(()),
         Some(file) if json => print_json(&json!({"file": file, "sessions": sessions, "bytes": bytes})),
         Some(file) => print_line(&format!(
@@ -117,8 +127,8 @@ async fn export(store: &dyn Store, args: &ExportArgs, json: bool) -> anyhow::Res
     }
 }
 
-fn selection(store: &dyn Store, args: &ExportArgs) -> anyhow::Result<Selection> {
-    let workspace = lookup::workspace(&store.catalog(), args.workspace.as_deref())?;
+fn selection(catalog: &Catalog, args: &ExportArgs) -> anyhow::Result<Selection> {
+    let workspace = lookup::workspace(catalog, args.workspace.as_deref())?;
     let app = args.app.as_deref().map(|name| lookup::app(&workspace, name));
     let from = args.from.as_ref().and_then(|date| day(&workspace.zone, date));
     let to = args.to.as_ref().and_then(|date| day(&workspace.zone, date));
@@ -143,6 +153,7 @@ fn write(
     mut output: Output,
     mut batches: mpsc::Receiver<Vec<Session>>,
     interrupted: &AtomicBool,
+    progress: &Spinner,
 ) -> anyhow::Result<Written> {
     encoder.begin(&mut output)?;
     let mut sessions = 0;
@@ -152,6 +163,7 @@ fn write(
         }
         encoder.write(&batch, &mut output)?;
         sessions += batch.len() as u64;
+        progress.say(&format!("exporting: {} sessions", thousands(sessions)));
     }
     Ok((encoder, output, sessions))
 }

@@ -7,9 +7,8 @@ use anyhow::bail;
 use clap::Args;
 
 use super::Config;
-use crate::store::clickhouse::{Address, AddressError, ClickHouseStore};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Role, Store, StoreError};
+use crate::store::sqlite::Opening;
+use crate::store::{Place, Role, Store, StoreError};
 
 const DEFAULT_DATA: &str = "sessionmeter-data";
 const DATA_VARIABLE: &str = "SESSIONMETER_DATA";
@@ -45,48 +44,15 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     config: Option<PathBuf>,
-}
-
-/// Where a store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// The embedded one, in this directory.
-    Directory(PathBuf),
-    /// In ClickHouse.
-    ClickHouse(Address),
-}
-
-impl Place {
-    /// Reads what `--store` takes.
-    ///
-    /// # Errors
-    /// When it is meant to be an address and is none; the error quotes nothing of it.
-    pub fn read(text: &str) -> Result<Self, AddressError> {
-        match Address::is_meant(text) {
-            true => text.parse().map(Self::ClickHouse),
-            false => Ok(Self::Directory(text.into())),
-        }
-    }
-
-    /// Opens the store. Whoever opens it closes it.
-    ///
-    /// # Errors
-    /// As [`SqliteStore::open`] and [`ClickHouseStore::open`].
-    pub async fn open(&self, role: Role) -> Result<Arc<dyn Store>, StoreError> {
-        Ok(match self {
-            Self::Directory(directory) => Arc::new(SqliteStore::open(directory, role)?),
-            Self::ClickHouse(address) => Arc::new(ClickHouseStore::open(address, role).await?),
-        })
-    }
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Directory(directory) => directory.display().fmt(f),
-            Self::ClickHouse(address) => address.fmt(f),
-        }
-    }
+    /// Keep no copy of the old file where a store of an older format is brought up to date: for who has a backup
+    #[arg(
+        long,
+        global = true,
+        env = "SESSIONMETER_NO_MIGRATION_COPY",
+        value_parser = clap::builder::FalseyValueParser::new(),
+        help_heading = "Global options"
+    )]
+    no_migration_copy: bool,
 }
 
 /// The global options, resolved.
@@ -94,10 +60,14 @@ impl std::fmt::Display for Place {
 pub struct Globals {
     /// The store: flag, environment, file, default, in this order.
     pub store: Place,
+    /// Which of them said so.
+    said_by: &'static str,
     /// Whether results are printed as JSON.
     pub json: bool,
     /// The configuration file; all empty if there is none.
     pub config: Config,
+    /// How an embedded store is opened.
+    pub opening: Opening,
 }
 
 impl Globals {
@@ -119,15 +89,45 @@ impl Globals {
             Some(Err(_)) => bail!("{STORE_VARIABLE} is not UTF-8"),
         };
         let given = [
-            (args.data, args.store),
-            (variable(DATA_VARIABLE).map(Into::into), store),
-            (config.data.clone(), config.store.clone()),
+            Given {
+                data: ("--data", args.data),
+                store: ("--store", args.store),
+            },
+            Given {
+                data: (DATA_VARIABLE, variable(DATA_VARIABLE).map(Into::into)),
+                store: (STORE_VARIABLE, store),
+            },
+            Given {
+                data: ("'data' in the configuration file", config.data.clone()),
+                store: ("'store' in the configuration file", config.store.clone()),
+            },
         ];
+        let (store, said_by) = place(given)?;
         Ok(Self {
-            store: place(given)?,
+            store,
+            said_by,
             json: args.json,
             config,
+            opening: Opening {
+                migration_copy: !args.no_migration_copy,
+                ..Opening::default()
+            },
         })
+    }
+
+    /// Opens the store that a command works on, works on it, and closes it, whatever came of the work.
+    ///
+    /// # Errors
+    /// As [`Globals::open`], and what went wrong with the work.
+    pub(super) async fn with_store<T>(
+        &self,
+        role: Role,
+        work: impl AsyncFnOnce(&dyn Store) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let store = self.open(role).await?;
+        let result = work(store.as_ref()).await;
+        store.close().await;
+        result
     }
 
     /// Opens the store that a command works on. Whoever opens it closes it.
@@ -135,20 +135,51 @@ impl Globals {
     /// # Errors
     /// As [`Place::open`].
     pub async fn open(&self, role: Role) -> Result<Arc<dyn Store>, StoreError> {
-        self.store.open(role).await
+        self.store
+            .open_with(role, &self.opening)
+            .await
+            .map_err(|error| match error {
+                StoreError::NotFound(message) => StoreError::NotFound(format!(
+                    "{message} (looked in {}, which is {})",
+                    self.whole_place(),
+                    self.said_by
+                )),
+                error => error,
+            })
+    }
+
+    /// The store as it can be found from everywhere: a directory with its whole path.
+    pub(super) fn whole_place(&self) -> String {
+        match &self.store {
+            Place::Directory(directory) => std::path::absolute(directory)
+                .unwrap_or_else(|_| directory.clone())
+                .display()
+                .to_string(),
+            Place::ClickHouse(address) => address.to_string(),
+        }
     }
 }
 
-/// The first place at which a directory or a store was named; a store comes before a directory.
-fn place(given: [(Option<PathBuf>, Option<String>); 3]) -> Result<Place, AddressError> {
-    for (data, store) in given {
+/// What one place names, and what messages call it there.
+struct Given {
+    data: (&'static str, Option<PathBuf>),
+    store: (&'static str, Option<String>),
+}
+
+/// What was named first, and where; a store comes before a directory.
+fn place(given: [Given; 3]) -> anyhow::Result<(Place, &'static str)> {
+    for Given { data, store } in given {
         match (store, data) {
-            (Some(store), _) => return Place::read(&store),
-            (None, Some(data)) => return Ok(Place::Directory(data)),
-            (None, None) => {}
+            ((by, Some(store)), _) if store.is_empty() => {
+                bail!("{by} is empty; name a directory or an address")
+            }
+            ((by, Some(store)), _) => return Ok((Place::read(&store)?, by)),
+            (_, (by, Some(data))) if data.as_os_str().is_empty() => bail!("{by} is empty; name a directory"),
+            (_, (by, Some(data))) => return Ok((Place::Directory(data), by)),
+            ((_, None), (_, None)) => {}
         }
     }
-    Ok(Place::Directory(DEFAULT_DATA.into()))
+    Ok((Place::Directory(DEFAULT_DATA.into()), "the default"))
 }
 
 #[cfg(test)]
@@ -193,18 +224,20 @@ mod tests {
 
     #[test]
     fn in_one_place_a_store_comes_before_a_directory() {
-        let given = |text: &str| (Some("directory".into()), Some(text.to_owned()));
-        let nothing = || (None, None);
-        assert_eq!(
-            place([nothing(), given("a"), given("b")]),
-            Ok(Place::Directory("a".into()))
-        );
-        let flag = (Some("flag".into()), None);
-        assert_eq!(
-            place([flag, given("a"), nothing()]),
-            Ok(Place::Directory("flag".into()))
-        );
-        assert!(place([given("http://x"), nothing(), nothing()]).is_err());
+        let given = |data: Option<&str>, store: Option<&str>| Given {
+            data: ("data", data.map(Into::into)),
+            store: ("store", store.map(str::to_owned)),
+        };
+        let both = |store: &str| given(Some("directory"), Some(store));
+        let nothing = || given(None, None);
+        let found = |given| place(given).unwrap().0.to_string();
+        assert_eq!(found([nothing(), both("a"), both("b")]), "a");
+        assert_eq!(found([given(Some("flag"), None), both("a"), nothing()]), "flag");
+        assert_eq!(found([nothing(), nothing(), nothing()]), DEFAULT_DATA);
+        assert!(place([both("http://x"), nothing(), nothing()]).is_err());
+        let empty = place([given(Some(""), None), nothing(), nothing()]);
+        assert_eq!(empty.unwrap_err().to_string(), "data is empty; name a directory");
+        assert!(place([nothing(), given(None, Some("")), nothing()]).is_err());
     }
 
     #[test]

@@ -3,16 +3,19 @@
 //! A thread reads and parses ([`reader`]) while the store commits: batches meet in a short channel, and a few of them
 //! are with the recorder at any time, so that neither side waits for the other.
 
+mod buffered;
 mod csv;
 mod currents;
 mod inputs;
 mod lines;
 mod ndjson;
+mod new_apps;
 mod parquet;
 mod reader;
 mod records;
 mod rejects;
 mod report;
+mod row;
 mod sink;
 mod source;
 
@@ -28,16 +31,19 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use self::inputs::{Format, Inputs};
-use self::reader::Reader;
+use self::new_apps::NewApps;
+use self::reader::{Options, Reader};
 use self::rejects::Rejects;
 use self::report::{Findings, Report};
-use self::sink::{Batch, Ended, Sink};
+use self::sink::{Batch, Ended, NewApp, Sink};
 use super::globals::Globals;
-use super::lookup;
 use super::output::thousands;
+use super::{lookup, values};
 use crate::collect::table::Rename;
 use crate::metrics::Metrics;
+use crate::model::App;
 use crate::record::{RecordError, Recorder, Tally};
+use crate::series::Zone;
 use crate::store::{Role, Store};
 
 /// Batches with the recorder at one time: some are committed while the others are the next commit. Large commits are
@@ -53,35 +59,59 @@ const WAITING: usize = 2;
 /// Of directories, all files in a known format are taken, by name. Sessions that were recorded before are not counted
 /// again, so a file may be imported twice, or again after an interruption.
 ///
-/// Refused lines are counted by reason, and the first ten are shown with their places. Exits with 0 if anything was
-/// accepted or nothing was refused, with 1 if every line was refused, a file could not be read to its end, or the
-/// import was interrupted; what had been recorded by then stays recorded.
+/// Refused lines are counted by reason, and the first ten are shown with their places. Exits with 1 if a line was refused
+/// (unless --allow-rejects is given), a file could not be read to its end, or the import was interrupted; what had been
+/// recorded by then stays recorded.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sessionmeter import sessions.ndjson.gz --workspace acme --rejects refused.ndjson
   sessionmeter import s3-copy/dataexport.prod-01.S3.integration.1234/ --format currents
   sessionmeter import exports/ 'more/2018-*.csv' --map started_at=ts --map attributes.plan=Plan
+  sessionmeter import old.csv --time-zone Europe/Berlin --create-apps --dry-run
   zcat 2018-*.gz | sessionmeter import - --app 'Shop (iOS)'")]
 pub(super) struct ImportArgs {
     /// Files, directories or patterns such as 'data/**/*.csv'; - is standard input, which is read to its end
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Name or id of the workspace; may be left out where there is only one
+    /// Name or id of the workspace; may be left out where there is only one [env: SESSIONMETER_WORKSPACE]
     #[arg(long, short, value_name = "W")]
     workspace: Option<String>,
     /// What all files are [default: by their names]
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// The column of a table that is a field, where it has another name; may be repeated
+    /// The column of a table that is a field, where it has another name; may be repeated. Upper and lower case are the same
     #[arg(long = "map", value_name = "FIELD=COLUMN")]
     renames: Vec<Rename>,
     /// Name or id of the app of lines that name none
     #[arg(long, short, value_name = "A")]
     app: Option<String>,
+    /// Make the apps that lines name by ids which nothing has yet
+    #[arg(long)]
+    create_apps: bool,
+    /// The time zone of times that are written without an offset
+    #[arg(long, value_name = "ZONE", value_parser = values::time_zone)]
+    time_zone: Option<String>,
+    /// What separates the cells of CSV: one character, or 'tab' [default: a comma, a semicolon or a tab, as the header says]
+    #[arg(long, value_name = "C", value_parser = delimiter)]
+    delimiter: Option<u8>,
+    /// Read and check everything, and record nothing
+    #[arg(long)]
+    dry_run: bool,
     /// A new file for refused lines, unchanged, so that they can be mended and imported again
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
+    /// Exit with 0 although lines were refused
+    #[arg(long)]
+    allow_rejects: bool,
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [one] if *one == b'\t' || one.is_ascii_punctuation() && *one != b'"' => Ok(*one),
+        _ => Err("give one character such as ';', or 'tab'".to_owned()),
+    }
 }
 
 /// Runs the command.
@@ -90,7 +120,13 @@ pub(super) async fn run(args: ImportArgs, globals: &Globals) -> anyhow::Result<(
     if !args.renames.is_empty() && !inputs.files.iter().any(|input| input.format.is_a_table()) {
         bail!("--map is for files with columns, and there is none");
     }
+    if args.delimiter.is_some() && !inputs.files.iter().any(|input| input.format == Format::Csv) {
+        bail!("--delimiter is for CSV, and there is none");
+    }
     let rejects = Rejects::new(args.rejects.clone())?;
+    if let Some(zone) = &args.time_zone {
+        values::warn_of_zone(zone);
+    }
     let store = globals.open(Role::Existing).await?;
     let result = import(&store, &args, inputs, rejects, globals.json).await;
     store.close().await;
@@ -112,15 +148,16 @@ async fn import(
         .transpose()?
         .map(|app| app.id);
     let findings = Arc::new(Mutex::new(Findings::default()));
-    for path in &inputs.passed_over {
+    for (path, why) in &inputs.passed_over {
         let name = path.display().to_string();
-        findings.lock().passed_over(&name, "its name tells no format");
+        findings.lock().passed_over(&name, why);
     }
     let progress = source::progress(&inputs.files);
     let (sender, batches) = mpsc::channel(WAITING);
     let sink = Sink::new(
-        workspace,
+        workspace.clone(),
         default_app,
+        args.create_apps,
         rejects,
         findings.clone(),
         progress.clone(),
@@ -129,23 +166,36 @@ async fn import(
     let reader = Reader {
         sink,
         inputs: inputs.files,
-        renames: args.renames.clone(),
+        options: Options {
+            renames: args.renames.clone(),
+            delimiter: args.delimiter,
+            zone: args.time_zone.as_deref().and_then(Zone::new),
+        },
     };
     let started = Instant::now();
-    let (done, result) = read_and_record(store, reader, batches, &progress).await;
+    let new_apps = NewApps::new(store.clone(), workspace, args.dry_run);
+    let (done, result) = read_and_record(store, reader, batches, &progress, new_apps).await;
     progress.finish_and_clear();
     let report = Report {
         tally: done.tally,
         ended: done.ended,
+        valid: args.dry_run.then_some(done.valid),
+        made: done.made,
         findings: std::mem::take(&mut *findings.lock()),
         elapsed: started.elapsed(),
     };
     report.print(json)?;
     result?;
-    if report.every_line_was_refused() {
-        bail!("every line was refused");
+    match report.refused() {
+        0 => Ok(()),
+        _ if args.allow_rejects => Ok(()),
+        _ if report.every_line_was_refused() => bail!("every line was refused"),
+        1 => bail!("1 line was refused; with --allow-rejects that is no failure"),
+        refused => bail!(
+            "{} lines were refused; with --allow-rejects that is no failure",
+            thousands(refused)
+        ),
     }
-    Ok(())
 }
 
 /// Runs both sides until the files end, something fails or the user interrupts. What the recorder has taken by then
@@ -155,6 +205,7 @@ async fn read_and_record(
     reader: Reader,
     batches: mpsc::Receiver<Batch>,
     progress: &ProgressBar,
+    new_apps: NewApps,
 ) -> (Done, anyhow::Result<()>) {
     let recorder = Recorder::start(store.clone(), Arc::new(Metrics::new()));
     let mut recording = Recording {
@@ -163,6 +214,7 @@ async fn read_and_record(
         running: JoinSet::new(),
         done: Done::default(),
         progress,
+        new_apps,
     };
     let result = match std::thread::Builder::new()
         .name("import-reader".into())
@@ -179,7 +231,26 @@ async fn read_and_record(
     };
     let finished = recording.finish().await;
     recorder.close().await;
-    (recording.done, result.and(finished))
+    let result = result.and(finished);
+    if result.is_ok() && recording.done.tally.new > 0 {
+        build(store.as_ref(), progress).await;
+    }
+    (recording.done, result)
+}
+
+/// Has the store do what the first questions about the new sessions would wait for. Whoever does not want to wait may interrupt
+/// it: then the questions wait.
+async fn build(store: &dyn Store, progress: &ProgressBar) {
+    let say = |done: u64, total: u64| {
+        let percent = done.saturating_mul(100) / total.max(1);
+        progress.set_message(format!("recorded; building rollups of its days: {percent} %"));
+    };
+    tokio::select! {
+        built = store.prepare_answers(&say) => if let Err(error) = built {
+            tracing::warn!(%error, "rollups can't be built right now; they are built when somebody asks");
+        },
+        _ = tokio::signal::ctrl_c() => {}
+    }
 }
 
 /// What became of what was read.
@@ -187,6 +258,10 @@ async fn read_and_record(
 struct Done {
     tally: Tally,
     ended: u64,
+    /// What would have been recorded.
+    valid: u64,
+    /// Apps that were made.
+    made: Vec<App>,
 }
 
 /// The recording side.
@@ -196,6 +271,7 @@ struct Recording<'a> {
     running: JoinSet<Result<Tally, RecordError>>,
     done: Done,
     progress: &'a ProgressBar,
+    new_apps: NewApps,
 }
 
 impl Recording<'_> {
@@ -206,6 +282,13 @@ impl Recording<'_> {
         loop {
             tokio::select! {
                 batch = batches.recv(), if self.running.len() < IN_FLIGHT => match batch {
+                    Some(Batch::App(app)) => self.make(app).await,
+                    Some(Batch::Sessions(sessions)) if self.new_apps.is_dry_run() => {
+                        self.done.valid += sessions.len() as u64;
+                    }
+                    Some(Batch::Ends(ends)) if self.new_apps.is_dry_run() => {
+                        self.done.valid += ends.len() as u64;
+                    }
                     Some(Batch::Sessions(sessions)) => {
                         let recorder = self.recorder.clone();
                         self.running.spawn(async move { recorder.record(sessions).await });
@@ -219,6 +302,16 @@ impl Recording<'_> {
                 ),
             }
         }
+    }
+
+    /// Makes an app for the reading side, which waits for it.
+    async fn make(&mut self, app: NewApp) {
+        let made = self.new_apps.make(app.id).await;
+        if let Ok((new, _)) = &made {
+            self.done.made.push(new.clone());
+        }
+        // Whoever asked may have ended meanwhile.
+        let _ = app.made.send(made.map(|(_, workspace)| workspace));
     }
 
     /// Adds ends once every session that was read before is recorded.

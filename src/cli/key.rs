@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use serde::Serialize;
 
 use super::globals::Globals;
-use super::output::{print_bytes, print_json, print_line, table, utc};
+use super::output::{check_seen, print_bytes, print_json, print_line, utc};
+use super::table::table;
 use super::{lookup, values};
+use crate::catalog::{Change, WorkspaceEntry};
 use crate::model::{ApiKey, KeyId, KeySecret, Name, NewKey, Permissions};
-use crate::store::{Role, Store, WorkspaceEntry};
+use crate::store::{Administration, Role, Store};
 
 /// Create, list and revoke API keys
 ///
@@ -21,7 +24,7 @@ pub(super) enum KeyCommand {
     /// List keys, without their secrets
     #[command(after_help = "Example:\n  sessionmeter key list --workspace acme")]
     List {
-        /// Only of this workspace, by name or id
+        /// Only of this workspace, by name or id [env: SESSIONMETER_WORKSPACE]
         #[arg(long, short, value_name = "W")]
         workspace: Option<String>,
     },
@@ -30,7 +33,7 @@ pub(super) enum KeyCommand {
     Revoke {
         /// Name or id
         key: String,
-        /// Name or id of its workspace; needed where several have a key of this name
+        /// Name or id of its workspace; needed where several have a key of this name [env: SESSIONMETER_WORKSPACE]
         #[arg(long, short, value_name = "W")]
         workspace: Option<String>,
     },
@@ -54,7 +57,7 @@ Permissions:
 pub(super) struct CreateArgs {
     /// Name, unique among the workspace's keys that are not revoked
     name: Name,
-    /// Name or id of its workspace; may be left out where there is only one
+    /// Name or id of its workspace; may be left out where there is only one [env: SESSIONMETER_WORKSPACE]
     #[arg(long, short, value_name = "W")]
     workspace: Option<String>,
     /// What it may do; repeat it or separate several with commas
@@ -99,19 +102,20 @@ struct RevokedJson<'a> {
 
 /// Runs the command.
 pub(super) async fn run(command: KeyCommand, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing).await?;
-    let result = match command {
-        KeyCommand::Create(args) => create(store.as_ref(), args, globals.json).await,
-        KeyCommand::List { workspace } => list(store.as_ref(), workspace.as_deref(), globals.json),
+    if let KeyCommand::Create(_) = command {
+        check_seen().context("no key is made, since it could not be shown")?;
+    }
+    let work = async |store: &dyn Store| match command {
+        KeyCommand::Create(args) => create(store, args, globals).await,
+        KeyCommand::List { workspace } => list(store, workspace.as_deref(), globals.json),
         KeyCommand::Revoke { key, workspace } => {
-            revoke(store.as_ref(), &key, workspace.as_deref(), globals.json).await
+            revoke(store, &key, workspace.as_deref(), globals.json).await
         }
     };
-    store.close().await;
-    result
+    globals.with_store(Role::Existing, work).await
 }
 
-async fn create(store: &dyn Store, args: CreateArgs, json: bool) -> anyhow::Result<()> {
+async fn create(store: &dyn Administration, args: CreateArgs, globals: &Globals) -> anyhow::Result<()> {
     let owner = lookup::workspace(&store.catalog(), args.workspace.as_deref())?;
     let secret = KeySecret::generate()?;
     let new = NewKey {
@@ -121,7 +125,16 @@ async fn create(store: &dyn Store, args: CreateArgs, json: bool) -> anyhow::Resu
         permissions: Permissions::parse(args.permission.iter().map(String::as_str))?,
         allow: args.allow,
     };
-    store.create_key(owner.workspace.id, new.clone()).await?;
+    let change = Change::CreateKey(owner.workspace.id, new.clone());
+    store.change(change).await?;
+    match show(&new, &secret, &owner, globals) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(withdraw(store, new.id, error).await),
+    }
+}
+
+/// Shows a new key, this once.
+fn show(new: &NewKey, secret: &KeySecret, owner: &WorkspaceEntry, globals: &Globals) -> anyhow::Result<()> {
     let NewKey {
         id,
         name,
@@ -129,28 +142,44 @@ async fn create(store: &dyn Store, args: CreateArgs, json: bool) -> anyhow::Resu
         allow,
         ..
     } = new;
-    if json {
+    if globals.json {
         return print_json(&CreatedJson {
-            id,
-            name: &name,
+            id: *id,
+            name,
             key: secret.reveal(),
             permissions: permissions.names(),
         });
     }
     print_line(&format!(
         "created key '{name}' in workspace '{}'; it is shown this once, keep it safe\n  \
-         key          {}\n  id           {id}\n  permissions  {}\n  allowed from {}",
+         key          {}\n  id           {id}\n  permissions  {}\n  allowed from {}\n  store        {}",
         owner.workspace.name,
         secret.reveal(),
         permissions.names().join(", "),
-        networks(&allow),
+        networks(allow),
+        globals.whole_place()
     ))
 }
 
-async fn revoke(store: &dyn Store, given: &str, workspace: Option<&str>, json: bool) -> anyhow::Result<()> {
+/// Revokes a key that nobody has seen: it would live on, and its name would be taken.
+pub(super) async fn withdraw(store: &dyn Administration, id: KeyId, why: anyhow::Error) -> anyhow::Error {
+    match store.change(Change::RevokeKey(id)).await {
+        Ok(_) => why.context("the key could not be shown, and was revoked again"),
+        Err(error) => why.context(format!(
+            "the key could not be shown, and could not be revoked ({error}); do that with 'sessionmeter key revoke {id}'"
+        )),
+    }
+}
+
+async fn revoke(
+    store: &dyn Administration,
+    given: &str,
+    workspace: Option<&str>,
+    json: bool,
+) -> anyhow::Result<()> {
     let entries = lookup::workspaces(&store.catalog(), workspace)?;
     let ApiKey { id, name, .. } = lookup::key(&entries, given)?;
-    store.revoke_key(*id).await?;
+    store.change(Change::RevokeKey(*id)).await?;
     match json {
         true => print_json(&RevokedJson {
             id: *id,
@@ -161,7 +190,7 @@ async fn revoke(store: &dyn Store, given: &str, workspace: Option<&str>, json: b
     }
 }
 
-fn list(store: &dyn Store, workspace: Option<&str>, json: bool) -> anyhow::Result<()> {
+fn list(store: &dyn Administration, workspace: Option<&str>, json: bool) -> anyhow::Result<()> {
     let entries = lookup::workspaces(&store.catalog(), workspace)?;
     match json {
         true => print_json(&each(&entries, |owner, key| ListedJson {

@@ -5,22 +5,39 @@ use std::sync::Arc;
 use anyhow::{anyhow, bail};
 
 use super::output::quoted_list;
+use crate::catalog::{Catalog, WorkspaceEntry};
 use crate::model::{ApiKey, App, Segment};
-use crate::store::{Catalog, WorkspaceEntry};
 
-/// The workspace that was named, or the only one there is.
+/// Names the workspace where no flag does.
+const WORKSPACE_VARIABLE: &str = "SESSIONMETER_WORKSPACE";
+
+/// The workspace that the environment names.
+fn in_environment() -> anyhow::Result<Option<String>> {
+    match std::env::var_os(WORKSPACE_VARIABLE).map(|name| name.into_string()) {
+        None => Ok(None),
+        Some(Ok(name)) => Ok(Some(name).filter(|name| !name.is_empty())),
+        Some(Err(_)) => bail!("{WORKSPACE_VARIABLE} is not UTF-8"),
+    }
+}
+
+/// The workspace that was named, by a flag or in the environment, or the only one there is.
 pub(super) fn workspace(catalog: &Catalog, given: Option<&str>) -> anyhow::Result<Arc<WorkspaceEntry>> {
+    if let Some(name) = given {
+        let found = catalog.find_workspace(name).cloned();
+        return found.ok_or_else(|| unknown_workspace(catalog, &format!("'{name}'")));
+    }
     let all = catalog.workspaces();
-    match given {
-        Some(name) => catalog
-            .find_workspace(name)
-            .cloned()
-            .ok_or_else(|| unknown_workspace(catalog, name)),
+    match in_environment()? {
+        Some(name) => {
+            let found = catalog.find_workspace(&name).cloned();
+            let named = format!("'{name}', which {WORKSPACE_VARIABLE} names");
+            found.ok_or_else(|| unknown_workspace(catalog, &named))
+        }
         None => match all {
             [only] => Ok(only.clone()),
             [] => Err(no_workspace()),
             several => bail!(
-                "there are {} workspaces; choose one with --workspace: {}",
+                "there are {} workspaces; choose one with --workspace or {WORKSPACE_VARIABLE}: {}",
                 several.len(),
                 names(catalog)
             ),
@@ -30,9 +47,9 @@ pub(super) fn workspace(catalog: &Catalog, given: Option<&str>) -> anyhow::Resul
 
 /// The workspace that was named, or all of them.
 pub(super) fn workspaces(catalog: &Catalog, given: Option<&str>) -> anyhow::Result<Vec<Arc<WorkspaceEntry>>> {
-    match given {
-        Some(name) => Ok(vec![workspace(catalog, Some(name))?]),
-        None => Ok(catalog.workspaces().to_vec()),
+    match given.is_some() || in_environment()?.is_some() {
+        true => Ok(vec![workspace(catalog, given)?]),
+        false => Ok(catalog.workspaces().to_vec()),
     }
 }
 
@@ -48,6 +65,19 @@ pub(super) fn app<'a>(workspace: &'a WorkspaceEntry, given: &str) -> anyhow::Res
                 "there is no app '{given}' in workspace '{owner}'; its apps are {}",
                 quoted_list(workspace.apps.iter().map(|app| app.name.as_str()))
             ),
+        }
+    })
+}
+
+/// The app that was named, in one of these workspaces.
+pub(super) fn app_in<'a>(workspaces: &'a [Arc<WorkspaceEntry>], given: &str) -> anyhow::Result<&'a App> {
+    let found = workspaces.iter().filter_map(|entry| entry.find_app(given));
+    only("app", given, found.collect(), || {
+        let apps = workspaces.iter().flat_map(|entry| &entry.apps);
+        let names: Vec<&str> = apps.map(|app| app.name.as_str()).collect();
+        match names.is_empty() {
+            true => "there are none yet; 'sessionmeter app create' makes one".to_owned(),
+            false => format!("the apps are {}", quoted_list(names.into_iter())),
         }
     })
 }
@@ -92,8 +122,9 @@ fn only<'a, T>(
         [one] => Ok(one),
         [] => bail!("there is no {noun} '{given}'; {}", existing()),
         several => bail!(
-            "{} workspaces have a {noun} named '{given}'; choose one with --workspace, or give the {noun}'s id",
-            several.len()
+            "{} workspaces have {} {noun} named '{given}'; choose one with --workspace, or give the {noun}'s id",
+            several.len(),
+            if noun == "app" { "an" } else { "a" }
         ),
     }
 }
@@ -102,7 +133,7 @@ fn unknown_workspace(catalog: &Catalog, given: &str) -> anyhow::Error {
     match catalog.workspaces().is_empty() {
         true => no_workspace(),
         false => anyhow!(
-            "there is no workspace '{given}'; the workspaces are {}",
+            "there is no workspace {given}; the workspaces are {}",
             names(catalog)
         ),
     }

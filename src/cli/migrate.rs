@@ -2,15 +2,13 @@
 
 use anyhow::bail;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::globals::{Globals, Place};
+use super::globals::Globals;
 use super::output::{print_json, print_line, thousands, utc};
+use super::progress::Spinner;
 use crate::store::copy::{Copied, Difference, Step, copy};
-use crate::store::{Role, Store};
-
-const STYLE: &str = "{msg}  {elapsed}";
+use crate::store::{Place, Role, Store};
 
 /// Copy everything to another store, then compare every series of both
 ///
@@ -36,7 +34,8 @@ pub(super) struct MigrateArgs {
 pub(super) async fn run(args: MigrateArgs, globals: &Globals) -> anyhow::Result<()> {
     // The environment and the configuration file show a password to nobody, flags do.
     let place = |given: &Option<String>| match given {
-        Some(text) => Place::read(text),
+        Some(text) if text.is_empty() => bail!("--from or --to is empty; name a directory or an address"),
+        Some(text) => Ok(Place::read(text)?),
         None => Ok(globals.store.clone()),
     };
     let (from, to) = (place(&args.from)?, place(&args.to)?);
@@ -68,10 +67,9 @@ pub(super) async fn run(args: MigrateArgs, globals: &Globals) -> anyhow::Result<
 }
 
 async fn with_progress(from: &dyn Store, to: &dyn Store) -> anyhow::Result<Copied> {
-    let bar = ProgressBar::new_spinner();
-    bar.set_style(ProgressStyle::with_template(STYLE)?);
-    let copied = copy(from, to, &|step| bar.set_message(in_words(step))).await;
-    bar.finish_and_clear();
+    let progress = Spinner::start("copying");
+    let copied = copy(from, to, &|step| progress.say(&in_words(step))).await;
+    progress.finish();
     Ok(copied?)
 }
 
@@ -79,7 +77,7 @@ fn in_words(step: Step) -> String {
     match step {
         Step::Users(users) => format!("copying users' attributes: {}", thousands(users)),
         Step::Sessions(sessions) => format!("copying sessions: {}", thousands(sessions)),
-        Step::Segments(percent) => format!("counting the past of segments: {percent} %"),
+        Step::Counting(percent) => format!("counting sessions: {percent} %"),
         Step::Series(series) => format!("comparing series: {}", thousands(series)),
     }
 }

@@ -1,24 +1,36 @@
 //! The command line: one file per command.
 //!
 //! [`Cli`] is what is typed and [`run`] does it. What every command shares: `globals` (the store's directory,
-//! `--json`, the configuration file), `lookup` (names and ids into nouns), `values` (what flags take) and `output`
-//! (standard output, tables).
+//! `--json`, the configuration file), `lookup` (names and ids into nouns), `values` (what flags take), `output`
+//! and `table` (standard output), `progress` (standard error).
 
 mod app;
 mod backup;
+mod completions;
 mod config;
+mod confirm;
+mod dashboard;
 mod demo;
 mod export;
 mod globals;
 mod import;
 mod key;
+mod listen;
+mod logging;
 mod lookup;
+mod man;
 mod migrate;
 mod output;
+mod progress;
 mod restore;
 mod segment;
 mod series;
 pub mod serve;
+mod share;
+mod spool;
+mod stopping;
+mod table;
+mod terminal;
 mod values;
 mod verify;
 mod workspace;
@@ -29,8 +41,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use self::config::Config;
-pub use self::globals::{GlobalArgs, Globals, Place};
-pub use self::output::{one_line, output_was_closed};
+pub use self::globals::{GlobalArgs, Globals};
+pub use self::logging::LogFormat;
+pub use self::output::{exit, one_line, output_was_closed};
 
 /// Counts app sessions and answers GET /sessions/data_series from your own machine.
 ///
@@ -45,8 +58,8 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-All commands work while the server runs, which honours what they changed within one second.
-Exit codes: 0 done, 1 failed, 2 wrong usage.";
+All commands work while the server runs, which honours what they make at once and what they change within one second.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 141 nobody read the output any more (as after SIGPIPE).";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -58,7 +71,7 @@ enum Command {
     /// Run the server
     ///
     /// An empty store gets a workspace, an app and an API key with all permissions, all named 'default'; the key is
-    /// shown this once. SIGTERM and SIGINT finish what was accepted, then stop.
+    /// shown this once. SIGTERM and SIGINT finish what was accepted, then stop, within ten seconds.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(serve::ServeArgs),
     Demo(demo::DemoArgs),
@@ -70,6 +83,10 @@ enum Command {
     Key(key::KeyCommand),
     #[command(subcommand)]
     Segment(segment::SegmentCommand),
+    #[command(subcommand)]
+    Dashboard(dashboard::DashboardCommand),
+    #[command(subcommand)]
+    Share(share::ShareCommand),
     Series(series::SeriesArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
@@ -77,6 +94,8 @@ enum Command {
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
     Verify(verify::VerifyArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -103,14 +122,29 @@ impl Cli {
 /// # Errors
 /// Whatever keeps the command from doing its job; [`one_line`] puts it into words.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    stopping::outlive_file_size_limit()?;
+    match &cli.command {
+        // These are about the program and not about a store.
+        Command::Completions(args) => return completions::run(args),
+        Command::Man(args) => return man::run(args),
+        _ => {}
+    }
     let globals = Globals::new(cli.globals)?;
+    if !matches!(cli.command, Command::Serve(_) | Command::Demo(_)) {
+        // Those two have a log.
+        output::show_notices();
+    }
     match cli.command {
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Serve(args) => serve::run(args, &globals).await,
         Command::Demo(args) => demo::run(args, &globals).await,
         Command::Workspace(command) => workspace::run(command, &globals).await,
         Command::App(command) => app::run(command, &globals).await,
         Command::Key(command) => key::run(command, &globals).await,
         Command::Segment(command) => segment::run(command, &globals).await,
+        Command::Dashboard(command) => dashboard::run(command, &globals).await,
+        Command::Share(command) => share::run(command, &globals).await,
         Command::Series(args) => series::run(args, &globals).await,
         Command::Import(args) => import::run(args, &globals).await,
         Command::Export(args) => export::run(args, &globals).await,

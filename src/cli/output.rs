@@ -1,10 +1,18 @@
 //! Standard output, and values as people read them.
+//!
+//! Whatever is printed for people goes through [`visible`]: names, descriptions and lines of files come from others, and a
+//! terminal obeys what they may hold.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
-use crate::model::Millis;
+use crate::model::{Millis, is_invisible};
+use crate::store::NOTICES;
 
 /// Whoever reads our standard output has closed it, as `head` does. No failure, but a reason to stop.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +21,32 @@ struct Closed;
 
 /// Whether a command ended because nobody reads its output any more.
 pub fn output_was_closed(error: &anyhow::Error) -> bool {
-    error.is::<Closed>()
+    // With a context there is more to say than that.
+    error.is::<Closed>() && error.chain().len() == 1
+}
+
+/// Whether what is printed will be seen at all. Where standard output was closed at the start, there is /dev/null in its place.
+///
+/// # Errors
+/// When it goes to /dev/null.
+pub(super) fn check_seen() -> anyhow::Result<()> {
+    // Where the system doesn't say, it is taken for seen.
+    let nowhere = std::fs::read_link("/proc/self/fd/1").is_ok_and(|name| name == Path::new("/dev/null"));
+    anyhow::ensure!(!nowhere, "standard output is closed or /dev/null");
+    Ok(())
+}
+
+/// Says what was wrong with the command line, or what it asked to be told, and ends.
+pub fn exit(usage: &clap::Error) -> ! {
+    let text = usage.render().to_string();
+    match visible(&text) {
+        Cow::Borrowed(_) => usage.exit(),
+        // Without colours, which could not be told from what was typed.
+        Cow::Owned(shown) => {
+            let _ = write!(io::stderr(), "{shown}");
+            std::process::exit(usage.exit_code())
+        }
+    }
 }
 
 /// An error and its causes in one line, whatever they contain.
@@ -26,11 +59,42 @@ pub fn one_line(error: &anyhow::Error) -> String {
         }
     }
     let joined = parts.join(": ");
-    let lines = joined.split(char::is_control).map(str::trim);
-    lines
+    let lines = joined.split(['\n', '\r', '\t']).map(str::trim);
+    let line = lines
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
-        .join(" ")
+        .join(" ");
+    visible_line(&line).into_owned()
+}
+
+/// A text as a terminal may show it: what would be obeyed instead, or could not be seen, is written as `\u{1b}`. Line
+/// feeds stay, and what joins symbols to emoji.
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    escaped(text, |character| character != '\n' && is_harmful(character))
+}
+
+/// The same of what is to stay one line.
+pub(super) fn visible_line(text: &str) -> Cow<'_, str> {
+    escaped(text, is_harmful)
+}
+
+fn escaped(text: &str, is_harmful: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '\n' if is_harmful(character) => shown.push_str("\\n"),
+            _ if is_harmful(character) => shown.extend(character.escape_unicode()),
+            _ => shown.push(character),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn is_harmful(character: char) -> bool {
+    is_invisible(character) && !matches!(character, '\u{200D}' | '\u{FE0F}')
 }
 
 /// Writes bytes to standard output, at once.
@@ -50,36 +114,35 @@ pub(super) fn writing_failed(error: io::Error) -> anyhow::Error {
     }
 }
 
-/// Writes a text and a line end to standard output.
+/// Writes a text for people and a line end to standard output.
 pub(super) fn print_line(text: &str) -> anyhow::Result<()> {
-    print_bytes(format!("{text}\n").as_bytes())
+    print_bytes(format!("{}\n", visible(text)).as_bytes())
 }
 
 /// Writes a value as one line of JSON.
 pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    print_line(&serde_json::to_string(value)?)
+    print_bytes(format!("{}\n", visible_json(&serde_json::to_string(value)?)).as_bytes())
 }
 
-/// Rows as aligned text: columns two spaces apart, no space at the ends of lines.
-pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let mut widths = head.map(|name| name.chars().count());
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+/// JSON that means the same and shows everything: only strings can hold what is escaped.
+pub(super) fn visible_json(json: &str) -> Cow<'_, str> {
+    let is_harmful = |character: char| character != '\n' && is_harmful(character);
+    if !json.contains(is_harmful) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        match is_harmful(character) {
+            true => {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    shown.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+            false => shown.push(character),
         }
     }
-    let line = |cells: &[String; N]| {
-        let padded: Vec<String> = cells
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        format!("{}\n", padded.join("  ").trim_end())
-    };
-    std::iter::once(&head.map(str::to_owned))
-        .chain(rows)
-        .map(line)
-        .collect()
+    Cow::Owned(shown)
 }
 
 /// `1234567` as `1,234,567`.
@@ -114,6 +177,24 @@ pub(super) fn quoted_list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> 
     }
 }
 
+/// From now on, what the store says about itself is shown on standard error.
+pub(super) fn show_notices() {
+    let lines = tracing_subscriber::fmt::layer()
+        .without_time()
+        .with_level(false)
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .with_filter(
+            Targets::new()
+                .with_target(NOTICES, LevelFilter::INFO)
+                // That it does not answer, for example.
+                .with_target("sessionmeter::store::clickhouse", LevelFilter::WARN),
+        );
+    // If there is a log already, it says it.
+    let _ = tracing_subscriber::registry().with(lines).try_init();
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::anyhow;
@@ -135,12 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn tables_align_by_characters_and_leave_no_trailing_space() {
-        let rows = [
-            ["é".to_owned(), "x".to_owned()],
-            ["long".to_owned(), String::new()],
-        ];
-        assert_eq!(table(["A", "B"], &rows), "A     B\né     x\nlong\n");
+    fn what_a_terminal_would_obey_is_shown() {
+        for (text, shown) in [
+            ("Café ❤\u{FE0F}\nnext", "Café ❤\u{FE0F}\nnext"),
+            ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
+            ("a\u{9b}2Jb\r", "a\\u{9b}2Jb\\u{d}"),
+            ("a\u{202e}b\u{200b}", "a\\u{202e}b\\u{200b}"),
+        ] {
+            assert_eq!(visible(text), shown);
+        }
+        assert_eq!(visible_line("a\nb"), "a\\nb");
+        let json = visible_json("{\"a\":\"\u{9b}\u{202e}\u{e0001}x\"}");
+        assert_eq!(json, "{\"a\":\"\\u009b\\u202e\\udb40\\udc01x\"}");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["a"], "\u{9b}\u{202e}\u{e0001}x");
+        let error = one_line(&anyhow!("no file '\u{1b}[2J\u{202e}'"));
+        assert_eq!(error, "no file '\\u{1b}[2J\\u{202e}'");
     }
 
     #[test]
@@ -155,6 +246,9 @@ mod tests {
     fn a_closed_pipe_is_told_from_failures() {
         assert!(output_was_closed(&Closed.into()));
         assert!(!output_was_closed(&anyhow!("other")));
+        assert!(!output_was_closed(
+            &anyhow::Error::from(Closed).context("and therefore")
+        ));
     }
 
     #[test]

@@ -1,27 +1,27 @@
-//! `segment`: named filters over sessions, and whether their sessions are counted.
+//! `segment`: named filters over sessions, and whether their series may be asked for.
 
 mod print;
-mod waiting;
 
 use clap::{Args, Subcommand};
 
-use self::print::{list, print_change, show};
+use self::print::{Done, list, print_change, show};
 use super::globals::Globals;
 use super::lookup;
+use crate::catalog::Change;
 use crate::model::{Filter, Name, NewSegment, Segment, SegmentChange, SegmentId, SegmentNotes};
-use crate::store::{Role, Store};
+use crate::store::{Administration, Role, Store};
 
 /// Create, list, change, track and delete segments
 ///
-/// A segment is a named filter over sessions. With analytics tracking on, its sessions are counted: new ones as they are
-/// recorded, the past in the background.
+/// A segment is a named filter over sessions. With analytics tracking on, which is the default, its series can be asked for,
+/// the past included.
 #[derive(Debug, Subcommand)]
 pub(super) enum SegmentCommand {
     Create(CreateArgs),
     /// List segments
     #[command(after_help = "Example:\n  sessionmeter segment list --workspace acme")]
     List {
-        /// Only of this workspace, by name or id
+        /// Only of this workspace, by name or id [env: SESSIONMETER_WORKSPACE]
         #[arg(long, short, value_name = "W")]
         workspace: Option<String>,
     },
@@ -29,18 +29,18 @@ pub(super) enum SegmentCommand {
     #[command(after_help = "Example:\n  sessionmeter segment show Paying")]
     Show(OneArgs),
     Edit(EditArgs),
-    /// Turn analytics tracking on: count the segment's sessions, the past as well
-    #[command(after_help = "Example:\n  sessionmeter segment track Paying --wait")]
+    /// Turn analytics tracking on, so that the segment's series can be asked for
+    #[command(after_help = "Example:\n  sessionmeter segment track Paying")]
     Track {
         #[command(flatten)]
         one: OneArgs,
         #[command(flatten)]
         wait: WaitArgs,
     },
-    /// Turn analytics tracking off: forget the segment's counts, but no session
+    /// Turn analytics tracking off, so that the segment's series can't be asked for
     #[command(after_help = "Example:\n  sessionmeter segment untrack Paying")]
     Untrack(OneArgs),
-    /// Delete a segment and its counts, but no session
+    /// Delete a segment, but no session
     #[command(after_help = "Example:\n  sessionmeter segment delete Paying")]
     Delete(OneArgs),
 }
@@ -48,7 +48,7 @@ pub(super) enum SegmentCommand {
 /// Create a segment
 #[derive(Debug, Args)]
 #[command(after_help = r#"Examples:
-  sessionmeter segment create Brazil --workspace acme --filter '{"field": "country", "op": "eq", "value": "BR"}' --track
+  sessionmeter segment create Brazil --workspace acme --filter '{"field": "country", "op": "eq", "value": "BR"}'
   sessionmeter segment create Paying --filter '{"all": [{"field": "attributes.plan", "op": "in", "value": ["pro", "team"]},
     {"not": {"field": "app_version", "op": "lt", "value": "4.10"}}]}'
 
@@ -58,7 +58,7 @@ Groups: {"all": […]}, {"any": […]}, {"not": …}"#)]
 pub(super) struct CreateArgs {
     /// Name, unique in its workspace
     name: Name,
-    /// Name or id of its workspace; may be left out where there is only one
+    /// Name or id of its workspace; may be left out where there is only one [env: SESSIONMETER_WORKSPACE]
     #[arg(long, short, value_name = "W")]
     workspace: Option<String>,
     /// Which sessions belong to it, as JSON
@@ -66,9 +66,12 @@ pub(super) struct CreateArgs {
     filter: Filter,
     #[command(flatten)]
     notes: NotesArgs,
-    /// Turn analytics tracking on
+    /// Turn analytics tracking on; it is on unless --no-track says otherwise
     #[arg(long)]
     track: bool,
+    /// Leave analytics tracking off
+    #[arg(long, conflicts_with = "track")]
+    no_track: bool,
     #[command(flatten)]
     wait: WaitArgs,
     /// Id, to keep one from elsewhere [default: a new one]
@@ -76,10 +79,10 @@ pub(super) struct CreateArgs {
     id: Option<SegmentId>,
 }
 
-/// Change a segment; another filter is counted anew
+/// Change a segment
 #[derive(Debug, Args)]
 #[command(after_help = r#"Example:
-  sessionmeter segment edit Brazil --filter '{"field": "country", "op": "in", "value": ["BR", "PT"]}' --wait"#)]
+  sessionmeter segment edit Brazil --filter '{"field": "country", "op": "in", "value": ["BR", "PT"]}'"#)]
 pub(super) struct EditArgs {
     #[command(flatten)]
     one: OneArgs,
@@ -100,7 +103,7 @@ pub(super) struct EditArgs {
 pub(super) struct OneArgs {
     /// Name or id
     segment: String,
-    /// Name or id of its workspace; needed where several have a segment of this name
+    /// Name or id of its workspace; needed where several have a segment of this name [env: SESSIONMETER_WORKSPACE]
     #[arg(long, short, value_name = "W")]
     workspace: Option<String>,
 }
@@ -117,34 +120,35 @@ pub(super) struct NotesArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct WaitArgs {
-    /// Count the past now and return when that is done, instead of leaving it to the server
-    #[arg(long)]
+    /// Nothing has to be waited for any more; accepted for scripts that say it
+    #[arg(long, hide = true)]
     wait: bool,
 }
 
 /// Runs the command.
 pub(super) async fn run(command: SegmentCommand, globals: &Globals) -> anyhow::Result<()> {
-    let store = globals.open(Role::Existing).await?;
-    let result = run_on(store.as_ref(), command, globals.json).await;
-    store.close().await;
-    result
+    let work = async |store: &dyn Store| run_on(store, command, globals).await;
+    globals.with_store(Role::Existing, work).await
 }
 
-async fn run_on(store: &dyn Store, command: SegmentCommand, json: bool) -> anyhow::Result<()> {
+async fn run_on(
+    store: &dyn Administration,
+    command: SegmentCommand,
+    globals: &Globals,
+) -> anyhow::Result<()> {
+    let json = globals.json;
     match command {
-        SegmentCommand::Create(args) => create(store, args, json).await,
+        SegmentCommand::Create(args) => create(store, args, globals).await,
         SegmentCommand::List { workspace } => list(store, workspace.as_deref(), json),
         SegmentCommand::Show(one) => show(store, &one, json),
         SegmentCommand::Edit(args) => edit(store, args, json).await,
-        SegmentCommand::Track { one, wait } => set_tracking(store, &one, true, &wait, json).await,
-        SegmentCommand::Untrack(one) => {
-            set_tracking(store, &one, false, &WaitArgs { wait: false }, json).await
-        }
+        SegmentCommand::Track { one, wait: _ } => set_tracking(store, &one, true, json).await,
+        SegmentCommand::Untrack(one) => set_tracking(store, &one, false, json).await,
         SegmentCommand::Delete(one) => delete(store, &one, json).await,
     }
 }
 
-async fn create(store: &dyn Store, args: CreateArgs, json: bool) -> anyhow::Result<()> {
+async fn create(store: &dyn Administration, args: CreateArgs, globals: &Globals) -> anyhow::Result<()> {
     let workspace = lookup::workspace(&store.catalog(), args.workspace.as_deref())?;
     let id = args.id.unwrap_or_else(SegmentId::random);
     let new = NewSegment {
@@ -152,13 +156,17 @@ async fn create(store: &dyn Store, args: CreateArgs, json: bool) -> anyhow::Resu
         name: args.name,
         notes: SegmentNotes::default().with(args.notes.description, args.notes.tag)?,
         filter: args.filter,
-        track: args.track,
+        track: !args.no_track,
     };
-    store.create_segment(workspace.workspace.id, new).await?;
-    finish(store, id, "created", &args.wait, json).await
+    let change = Change::CreateSegment(workspace.workspace.id, new);
+    store.change(change).await?;
+    let done = Done::Created {
+        place: globals.whole_place(),
+    };
+    finish(store, id, &done, globals.json)
 }
 
-async fn edit(store: &dyn Store, args: EditArgs, json: bool) -> anyhow::Result<()> {
+async fn edit(store: &dyn Administration, args: EditArgs, json: bool) -> anyhow::Result<()> {
     let segment = find(store, &args.one)?;
     let notes = segment.notes.changed(args.notes.description, args.notes.tag)?;
     let change = SegmentChange {
@@ -167,48 +175,33 @@ async fn edit(store: &dyn Store, args: EditArgs, json: bool) -> anyhow::Result<(
         filter: args.filter,
         track: None,
     };
-    store.change_segment(segment.id, change).await?;
-    finish(store, segment.id, "changed", &args.wait, json).await
+    store.change(Change::ChangeSegment(segment.id, change)).await?;
+    finish(store, segment.id, &Done::Changed, json)
 }
 
-async fn set_tracking(
-    store: &dyn Store,
-    one: &OneArgs,
-    on: bool,
-    wait: &WaitArgs,
-    json: bool,
-) -> anyhow::Result<()> {
+async fn set_tracking(store: &dyn Administration, one: &OneArgs, on: bool, json: bool) -> anyhow::Result<()> {
     let id = find(store, one)?.id;
     let change = SegmentChange {
         track: Some(on),
         ..SegmentChange::default()
     };
-    store.change_segment(id, change).await?;
-    finish(store, id, "changed", wait, json).await
+    store.change(Change::ChangeSegment(id, change)).await?;
+    finish(store, id, &Done::Changed, json)
 }
 
-async fn delete(store: &dyn Store, one: &OneArgs, json: bool) -> anyhow::Result<()> {
+async fn delete(store: &dyn Administration, one: &OneArgs, json: bool) -> anyhow::Result<()> {
     let segment = find(store, one)?;
-    store.delete_segment(segment.id).await?;
-    print_change(&segment, "deleted", json)
+    store.change(Change::DeleteSegment(segment.id)).await?;
+    print_change(&segment, &Done::Deleted, json)
 }
 
-/// Waits if asked to, and says what was done.
-async fn finish(
-    store: &dyn Store,
-    id: SegmentId,
-    what: &str,
-    wait: &WaitArgs,
-    json: bool,
-) -> anyhow::Result<()> {
-    if wait.wait {
-        waiting::until_counted(store, id).await?;
-    }
+/// Says what was done.
+fn finish(store: &dyn Administration, id: SegmentId, done: &Done, json: bool) -> anyhow::Result<()> {
     let changed = lookup::segment(store.catalog().workspaces(), &id.to_string())?.clone();
-    print_change(&changed, what, json)
+    print_change(&changed, done, json)
 }
 
-fn find(store: &dyn Store, one: &OneArgs) -> anyhow::Result<Segment> {
+fn find(store: &dyn Administration, one: &OneArgs) -> anyhow::Result<Segment> {
     let workspaces = lookup::workspaces(&store.catalog(), one.workspace.as_deref())?;
     lookup::segment(&workspaces, &one.segment).cloned()
 }

@@ -1,10 +1,11 @@
 //! Values that flags take, checked while the command line is read, so that a wrong one is a usage error.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use crate::model::Permissions;
+use crate::model::{Permissions, is_invisible};
 use crate::series::Zone;
 
 const MAX_PLATFORM_BYTES: usize = 64;
@@ -51,6 +52,42 @@ pub(super) fn time_zone(text: &str) -> Result<String, String> {
     }
 }
 
+/// Says what a zone without rules means, where another is more likely meant.
+pub(super) fn warn_of_zone(name: &str) {
+    if let Some(warning) = zone_without_rules(name) {
+        // Nobody is left to be warned if that fails.
+        let _ = writeln!(std::io::stderr(), "sessionmeter: warning: {warning}");
+    }
+}
+
+/// What is to be known of a zone whose clocks never change although those of the people who live there do.
+fn zone_without_rules(name: &str) -> Option<String> {
+    let city = match name {
+        "EST" => Some("America/New_York"),
+        "MST" => Some("America/Denver"),
+        "HST" => Some("Pacific/Honolulu"),
+        _ => None,
+    };
+    if let Some(city) = city {
+        return Some(format!(
+            "{name} has one offset all year and no daylight saving time; give the zone of a city, such as {city}, for the \
+             clocks of people"
+        ));
+    }
+    let hours = name
+        .strip_prefix("Etc/GMT")
+        .filter(|hours| hours.trim_start_matches(['+', '-']) != "0")?;
+    let (side, hours) = match (hours.strip_prefix('+'), hours.strip_prefix('-')) {
+        (Some(hours), _) => ("behind", hours),
+        (_, Some(hours)) => ("ahead of", hours),
+        _ => return None,
+    };
+    Some(format!(
+        "{name} is {hours} hours {side} UTC all year, without daylight saving time; give the zone of a city, such as \
+         America/New_York, for the clocks of people"
+    ))
+}
+
 /// The zone of the city that was named: people write `Berlin`, or `New York`.
 fn similar_zone(text: &str) -> Option<String> {
     let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
@@ -68,9 +105,9 @@ pub(super) fn permission(text: &str) -> Result<String, String> {
 
 /// Free text such as `ios`.
 pub(super) fn platform(text: &str) -> Result<String, String> {
-    if text.len() > MAX_PLATFORM_BYTES || text.chars().any(char::is_control) {
+    if text.len() > MAX_PLATFORM_BYTES || text.chars().any(is_invisible) {
         return Err(format!(
-            "a platform has at most {MAX_PLATFORM_BYTES} bytes and no control characters"
+            "a platform has at most {MAX_PLATFORM_BYTES} bytes, of characters that can be seen"
         ));
     }
     Ok(text.to_owned())
@@ -135,6 +172,29 @@ mod tests {
             Err("unknown time zone; did you mean America/New_York?".to_owned())
         );
         assert!(time_zone("Mars/Olympus").unwrap_err().contains("IANA name"));
+    }
+
+    #[test]
+    fn zones_without_rules_are_told_from_those_with() {
+        for name in ["EST", "MST", "HST", "Etc/GMT+5", "Etc/GMT-3"] {
+            assert!(time_zone(name).is_ok());
+            assert!(zone_without_rules(name).is_some(), "{name}");
+        }
+        for name in [
+            "UTC",
+            "Etc/UTC",
+            "Etc/GMT",
+            "Etc/GMT+0",
+            "GMT",
+            "EST5EDT",
+            "CET",
+            "Japan",
+            "America/Phoenix",
+        ] {
+            assert!(zone_without_rules(name).is_none(), "{name}");
+        }
+        let ahead = zone_without_rules("Etc/GMT-3").unwrap();
+        assert!(ahead.contains("3 hours ahead of UTC"), "{ahead}");
     }
 
     #[test]

@@ -1,21 +1,25 @@
 //! `verify`: recounts everything from the recorded sessions and compares.
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
 use super::globals::Globals;
 use super::output::{print_json, print_line, thousands, utc};
+use super::progress::Spinner;
+use crate::catalog::Catalog;
 use crate::model::{AppId, SegmentId};
-use crate::store::{Catalog, Mismatch, Role, Verification};
+use crate::store::{Mismatch, Role, Verification};
 
 /// Mismatches that are listed for people; `--json` lists all that the store reports.
 const LISTED: usize = 10;
 
 /// Recount everything from the recorded sessions and compare
 ///
-/// Reads one consistent state, while the server goes on, and changes nothing. Exits with 1 if anything
-/// disagrees.
+/// Everything is read and each day compared in one consistent state, while the server goes on, and nothing is changed. Exits
+/// with 1 if anything disagrees or can't be read.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sessionmeter verify")]
 pub(super) struct VerifyArgs {}
@@ -23,7 +27,11 @@ pub(super) struct VerifyArgs {}
 /// Runs the command.
 pub(super) async fn run(VerifyArgs {}: VerifyArgs, globals: &Globals) -> anyhow::Result<()> {
     let store = globals.open(Role::Existing).await?;
-    let found = store.verify().await;
+    let progress = Spinner::start("verifying");
+    let line = progress.clone();
+    let say = move |percent| line.say(&format!("verifying  {percent} %"));
+    let found = store.verify(Arc::new(say)).await;
+    progress.finish();
     let catalog = store.catalog();
     store.close().await;
     let found = found?;

@@ -3,13 +3,16 @@
 use clap::Subcommand;
 use serde::Serialize;
 
+use super::confirm::confirm;
 use super::globals::Globals;
-use super::output::{print_bytes, print_json, print_line, table, thousands};
+use super::output::{print_bytes, print_json, print_line, thousands};
+use super::table::table;
 use super::{lookup, values};
+use crate::catalog::{Change, WorkspaceChange};
 use crate::model::{Name, NewWorkspace, Workspace, WorkspaceId};
-use crate::store::{RateLimitChange, Role, Store};
+use crate::store::{Administration, Role, Store};
 
-/// Create, list and change workspaces
+/// Create, list, change and delete workspaces
 ///
 /// A workspace is a tenant: a time zone whose days and hours its series count, its apps and its API keys.
 #[derive(Debug, Subcommand)]
@@ -29,6 +32,23 @@ pub(super) enum WorkspaceCommand {
     /// List all workspaces
     #[command(after_help = "Example:\n  sessionmeter workspace list --json")]
     List,
+    /// Give a workspace another name
+    #[command(after_help = "Example:\n  sessionmeter workspace rename default acme")]
+    Rename {
+        /// Name or id
+        workspace: String,
+        /// The new name, unique on the server
+        name: Name,
+    },
+    /// Delete a workspace that holds no sessions, with its apps, keys and segments
+    #[command(after_help = "Example:\n  sessionmeter workspace delete acme --yes")]
+    Delete {
+        /// Name or id
+        workspace: String,
+        /// Don't ask
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Change whose days and hours a workspace's series count
     ///
     /// Nothing is recounted: series are whole hours and days of the zone that is set when they are asked for.
@@ -60,7 +80,7 @@ Examples:
     SetSegmentLimit {
         /// Name or id
         workspace: String,
-        /// Segments; those that are tracked stay so
+        /// Segments, 0 = no limit; those that are tracked stay so
         #[arg(value_name = "N")]
         limit: u32,
     },
@@ -112,70 +132,125 @@ pub(super) async fn run(command: WorkspaceCommand, globals: &Globals) -> anyhow:
         WorkspaceCommand::Create { .. } => Role::Command,
         _ => Role::Existing,
     };
-    let store = globals.open(role).await?;
-    let result = run_on(store.as_ref(), command, globals.json).await;
-    store.close().await;
-    result
+    let work = async |store: &dyn Store| run_on(store, command, globals).await;
+    globals.with_store(role, work).await
 }
 
-async fn run_on(store: &dyn Store, command: WorkspaceCommand, json: bool) -> anyhow::Result<()> {
+async fn run_on(
+    store: &dyn Administration,
+    command: WorkspaceCommand,
+    globals: &Globals,
+) -> anyhow::Result<()> {
+    let json = globals.json;
     match command {
         WorkspaceCommand::Create { name, time_zone, id } => {
+            values::warn_of_zone(&time_zone);
             let id = id.unwrap_or_else(WorkspaceId::random);
-            let created = store
-                .create_workspace(NewWorkspace { id, name, time_zone })
-                .await?;
-            print_workspace(&created, "created", json)
+            let new = NewWorkspace { id, name, time_zone };
+            store.change(Change::CreateWorkspace(new)).await?;
+            let created = current(store, id)?;
+            match json {
+                true => print_json(&CreatedJson::from(&created)),
+                false => print_line(&format!(
+                    "{}\n  store      {}",
+                    in_words(&created, "created"),
+                    globals.whole_place()
+                )),
+            }
         }
+        WorkspaceCommand::Rename { workspace, name } => {
+            let change = WorkspaceChange {
+                name: Some(name),
+                ..WorkspaceChange::default()
+            };
+            print_workspace(&changed(store, &workspace, change).await?, "renamed", json)
+        }
+        WorkspaceCommand::Delete { workspace, yes } => delete(store, &workspace, yes, json).await,
         WorkspaceCommand::List => list(store, json),
         WorkspaceCommand::SetTimeZone { workspace, time_zone } => {
-            let id = find(store, &workspace)?;
-            store.set_time_zone(id, time_zone).await?;
-            print_workspace(&current(store, id)?, "changed", json)
+            values::warn_of_zone(&time_zone);
+            let change = WorkspaceChange {
+                time_zone: Some(time_zone),
+                ..WorkspaceChange::default()
+            };
+            print_workspace(&changed(store, &workspace, change).await?, "changed", json)
         }
         WorkspaceCommand::SetRateLimit {
             workspace,
             export,
             recording,
         } => {
-            let id = find(store, &workspace)?;
-            let change = RateLimitChange {
-                export: Some(export),
-                recording,
+            let change = WorkspaceChange {
+                export_limit: Some(export),
+                recording_limit: recording,
+                ..WorkspaceChange::default()
             };
-            store.set_rate_limits(id, change).await?;
-            print_limits(&current(store, id)?, json)
+            print_limits(&changed(store, &workspace, change).await?, json)
         }
         WorkspaceCommand::SetSegmentLimit { workspace, limit } => {
-            let id = find(store, &workspace)?;
-            store.set_segment_limit(id, limit).await?;
-            print_limits(&current(store, id)?, json)
+            let change = WorkspaceChange {
+                segment_limit: Some(limit),
+                ..WorkspaceChange::default()
+            };
+            print_limits(&changed(store, &workspace, change).await?, json)
         }
     }
 }
 
-fn find(store: &dyn Store, name_or_id: &str) -> anyhow::Result<WorkspaceId> {
-    Ok(lookup::workspace(&store.catalog(), Some(name_or_id))?
-        .workspace
-        .id)
+async fn delete(store: &dyn Administration, given: &str, yes: bool, json: bool) -> anyhow::Result<()> {
+    let entry = lookup::workspace(&store.catalog(), Some(given))?;
+    let keys = entry.keys.iter().filter(|key| !key.revoked).count();
+    let question = format!(
+        "Delete workspace '{}' with its {}, {} and {}?",
+        entry.workspace.name,
+        counted(entry.apps.len(), "app"),
+        counted(keys, "key"),
+        counted(entry.segments.len(), "segment")
+    );
+    confirm(&question, yes)?;
+    store.change(Change::DeleteWorkspace(entry.workspace.id)).await?;
+    print_workspace(&entry.workspace, "deleted", json)
 }
 
-fn current(store: &dyn Store, id: WorkspaceId) -> anyhow::Result<Workspace> {
+/// `1 app`, `2 apps`.
+fn counted(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
+/// Changes the workspace with this name or id; how it is then.
+async fn changed(
+    store: &dyn Administration,
+    name_or_id: &str,
+    change: WorkspaceChange,
+) -> anyhow::Result<Workspace> {
+    let id = lookup::workspace(&store.catalog(), Some(name_or_id))?
+        .workspace
+        .id;
+    store.change(Change::ChangeWorkspace(id, change)).await?;
+    current(store, id)
+}
+
+fn current(store: &dyn Administration, id: WorkspaceId) -> anyhow::Result<Workspace> {
     Ok(lookup::workspace(&store.catalog(), Some(&id.to_string()))?
         .workspace
         .clone())
 }
 
 fn print_workspace(workspace: &Workspace, what: &str, json: bool) -> anyhow::Result<()> {
+    match json {
+        true => print_json(&CreatedJson::from(workspace)),
+        false => print_line(&in_words(workspace, what)),
+    }
+}
+
+fn in_words(workspace: &Workspace, what: &str) -> String {
     let Workspace {
         id, name, time_zone, ..
     } = workspace;
-    match json {
-        true => print_json(&CreatedJson::from(workspace)),
-        false => print_line(&format!(
-            "{what} workspace '{name}'\n  id         {id}\n  time zone  {time_zone}"
-        )),
-    }
+    format!("{what} workspace '{name}'\n  id         {id}\n  time zone  {time_zone}")
 }
 
 fn print_limits(workspace: &Workspace, json: bool) -> anyhow::Result<()> {
@@ -188,9 +263,10 @@ fn print_limits(workspace: &Workspace, json: bool) -> anyhow::Result<()> {
     match json {
         true => print_json(&ListedJson::from(workspace)),
         false => print_line(&format!(
-            "changed workspace '{name}'\n  export     {}\n  recording  {}\n  tracked    at most {segment_limit} segments",
+            "changed workspace '{name}'\n  export     {}\n  recording  {}\n  tracked    {}",
             requests(rate_limits.export),
-            requests(rate_limits.recording)
+            requests(rate_limits.recording),
+            segments(*segment_limit)
         )),
     }
 }
@@ -202,6 +278,13 @@ fn requests(limit: u64) -> String {
     }
 }
 
+fn segments(limit: u32) -> String {
+    match limit {
+        0 => "any number of segments".to_owned(),
+        limit => format!("at most {limit} segments"),
+    }
+}
+
 fn limit_cell(limit: u64) -> String {
     match limit {
         0 => "none".to_owned(),
@@ -209,7 +292,7 @@ fn limit_cell(limit: u64) -> String {
     }
 }
 
-fn list(store: &dyn Store, json: bool) -> anyhow::Result<()> {
+fn list(store: &dyn Administration, json: bool) -> anyhow::Result<()> {
     let catalog = store.catalog();
     let workspaces = catalog.workspaces().iter().map(|entry| &entry.workspace);
     if json {
@@ -223,7 +306,7 @@ fn list(store: &dyn Store, json: bool) -> anyhow::Result<()> {
                 workspace.time_zone.clone(),
                 limit_cell(workspace.rate_limits.export),
                 limit_cell(workspace.rate_limits.recording),
-                workspace.segment_limit.to_string(),
+                limit_cell(workspace.segment_limit.into()),
             ]
         })
         .collect();

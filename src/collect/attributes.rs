@@ -1,13 +1,12 @@
 //! Attributes: members of a JSON object with scalar values.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess};
 
 use super::ItemError;
-use super::scalar::{Name, Scalar};
+use super::scalar::{FromAny, Name, Scalar, any};
 use super::wire::wrong;
 use crate::model::{AttributeValue, MAX_RECORDED_ATTRIBUTES};
 
@@ -54,52 +53,19 @@ impl Attributes<'_> {
 
 impl<'de> Deserialize<'de> for Attributes<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AttributesVisitor)
+        any(deserializer)
     }
 }
 
-struct AttributesVisitor;
-
-impl<'de> Visitor<'de> for AttributesVisitor {
-    type Value = Attributes<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+impl<'de> FromAny<'de> for Attributes<'de> {
+    fn object<A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
+        Members::read(members, MAX_RECORDED_ATTRIBUTES).map(Self::Entries)
     }
+}
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Attributes::Other(Scalar::Null))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Attributes::Other(Scalar::Bool(value)))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Attributes::Other(Scalar::Number(value.into())))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Attributes::Other(Scalar::Number(value.into())))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
-        serde_json::Number::from_f64(value)
-            .map(|number| Attributes::Other(Scalar::Number(number)))
-            .ok_or_else(|| E::custom("number out of range"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        Ok(Attributes::Other(Scalar::Text(Cow::Owned(value.to_owned()))))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Attributes::Other(Scalar::Array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
-        Members::read(members, MAX_RECORDED_ATTRIBUTES).map(Attributes::Entries)
+impl<'a> From<Scalar<'a>> for Attributes<'a> {
+    fn from(value: Scalar<'a>) -> Self {
+        Self::Other(value)
     }
 }
 

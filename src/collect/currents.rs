@@ -8,23 +8,44 @@ use super::avro::Value;
 use super::scalar::Scalar;
 use super::wire::{self, Wire, refused, required};
 use super::{Context, ItemError};
-use crate::model::{MAX_DURATION_MILLIS, Millis, Session, SessionEnd};
+use crate::model::{MAX_DURATION_MILLIS, Session, SessionEnd, SessionField};
 
-/// The fields that are read, in the order in which [`start`] and [`end`] take them.
-pub const FIELDS: [&str; 10] = [
-    "session_id",
-    "time",
-    "app_id",
-    "external_user_id",
-    "user_id",
-    "device_id",
-    "platform",
-    "os_version",
-    "device_model",
-    "duration",
+/// The fields that are read, in the order in which [`start`] and [`end`] take them, and what they are of a session. Of two
+/// that are the same the first counts.
+const FIELDS: [(&str, SessionField); 10] = [
+    ("session_id", SessionField::SessionId),
+    ("time", SessionField::StartedAt),
+    ("app_id", SessionField::AppId),
+    ("external_user_id", SessionField::UserId),
+    ("user_id", SessionField::UserId),
+    ("device_id", SessionField::DeviceId),
+    ("platform", SessionField::Platform),
+    ("os_version", SessionField::OsVersion),
+    ("device_model", SessionField::DeviceModel),
+    ("duration", SessionField::Duration),
 ];
+
+/// The names of the fields that are read, in the order in which [`start`] and [`end`] take them.
+pub fn fields() -> [&'static str; FIELDS.len()] {
+    FIELDS.map(|(name, _)| name)
+}
+
 /// Without the first of them, records are no sessions.
 const REQUIRED: usize = 2;
+
+/// Names of records that say nothing about them: what tools write that were given none. Whatever has another name is
+/// an event of another type, even if it has all fields of a session's.
+const GENERIC: [&str; 9] = [
+    "",
+    "topLevelRecord",
+    "record",
+    "root",
+    "schema",
+    "spark_schema",
+    "hive_schema",
+    "session",
+    "sessions",
+];
 
 /// What the records of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,23 +59,29 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// By the schema's full name; `has_field` tells which of [`FIELDS`] there are.
+    /// By the schema's full name; `has_field` tells which of [`fields`] there are.
     ///
     /// # Errors
     /// Why no record of the file can be a session.
     pub fn of(schema: &str, has_field: impl Fn(usize) -> bool) -> Result<Self, String> {
-        let shown = || schema.chars().take(100).collect::<String>();
-        let other = schema.ends_with("FirstSession") || schema.starts_with("users");
-        let kind = match schema {
-            starts if starts.ends_with("SessionStart") => Self::Starts,
-            ends if ends.ends_with("SessionEnd") => Self::Ends,
-            _ if other => return Err(format!("its events are '{}', not sessions", shown())),
-            _ => Self::ByDuration,
+        // Some tools write a whole name with underscores.
+        let event = schema.rsplit(['.', '_']).next().unwrap_or(schema);
+        let is = |name: &str| event.eq_ignore_ascii_case(name);
+        let name = schema.rsplit('.').next().unwrap_or(schema);
+        let kind = if is("SessionStart") {
+            Self::Starts
+        } else if is("SessionEnd") {
+            Self::Ends
+        } else if GENERIC.iter().any(|generic| generic.eq_ignore_ascii_case(name)) {
+            Self::ByDuration
+        } else {
+            let shown: String = schema.chars().take(100).collect();
+            return Err(format!("its events are '{shown}', not sessions"));
         };
         let missing = (0..REQUIRED).find(|index| !has_field(*index));
         match missing.and_then(|index| FIELDS.get(index)) {
             None => Ok(kind),
-            Some(name) => Err(format!("its records have no field '{name}'")),
+            Some((name, _)) => Err(format!("its records have no field '{name}'")),
         }
     }
 
@@ -71,9 +98,11 @@ impl Kind {
 /// A session that begins.
 ///
 /// # Errors
-/// The first thing that is wrong with the record, whose values stand in the order of [`FIELDS`].
+/// The first thing that is wrong with the record, whose values stand in the order of [`fields`].
 pub fn start(record: &[Value<'_>], context: &Context<'_>) -> Result<Session, ItemError> {
-    Fields::new(record).wire(None).into_session(context)
+    let mut wire = read(record);
+    wire.take(SessionField::Duration);
+    wire.into_session(context)
 }
 
 /// A session that ends: its end, and the session to record where its start is not known.
@@ -81,48 +110,39 @@ pub fn start(record: &[Value<'_>], context: &Context<'_>) -> Result<Session, Ite
 /// # Errors
 /// As [`start`].
 pub fn end(record: &[Value<'_>], context: &Context<'_>) -> Result<(SessionEnd, Session), ItemError> {
-    let fields = Fields::new(record);
-    let app = wire::app(fields.app_id.clone(), context)?;
-    let session_id = wire::text("session_id", fields.session_id.clone())?
+    let mut wire = read(record);
+    let app = wire::app(wire.get(SessionField::AppId).cloned(), context)?;
+    let session_id = wire::text("session_id", wire.get(SessionField::SessionId).cloned())?
         .ok_or_else(|| required("session_id", "a string of 1 to 128 bytes"))?;
-    let at = wire::instant("time", fields.time.clone())?
+    let at = wire::instant("time", wire.take(SessionField::StartedAt))?
         .ok_or_else(|| required("time", "Unix seconds, as a number"))?;
     let end = SessionEnd::new(app, &session_id, at, context.now).map_err(refused)?;
-    let duration = wire::duration(fields.duration.clone())?;
-    if let (Some(millis), Some(received)) = (duration, &fields.duration)
+    let received = wire.take(SessionField::Duration);
+    let duration = wire::duration(received.clone())?;
+    if let (Some(millis), Some(received)) = (duration, &received)
         && !(0..=MAX_DURATION_MILLIS).contains(&millis)
     {
         return Err(wire::wrong("duration", received, "0 to 604800 seconds"));
     }
     let started_at = at.saturating_sub(duration.unwrap_or(0));
-    let alone = fields.wire(Some((started_at, at)));
-    Ok((end, alone.into_session(context)?))
+    for (field, millis) in [(SessionField::StartedAt, started_at), (SessionField::EndedAt, at)] {
+        wire.set(field, Scalar::Number(millis.into()));
+    }
+    Ok((end, wire.into_session(context)?))
 }
 
 /// A refused record in the product's own format, so that it can be mended.
 pub fn as_json(record: &[Value<'_>]) -> String {
-    let fields = Fields::new(record);
-    let value = |value: &Option<Scalar<'_>>| match value {
-        Some(Scalar::Text(text)) => json!(text),
-        Some(Scalar::Number(number)) => json!(number),
-        Some(Scalar::Bool(flag)) => json!(flag),
-        _ => serde_json::Value::Null,
+    let wire = read(record);
+    let value = |field| match wire.get(field) {
+        Some(Scalar::Text(text)) => Some(json!(text)),
+        Some(Scalar::Number(number)) => Some(json!(number)),
+        Some(Scalar::Bool(flag)) => Some(json!(flag)),
+        _ => None,
     };
-    let members = [
-        ("app_id", &fields.app_id),
-        ("session_id", &fields.session_id),
-        ("started_at", &fields.time),
-        ("user_id", &fields.user_id),
-        ("device_id", &fields.device_id),
-        ("platform", &fields.platform),
-        ("os_version", &fields.os_version),
-        ("device_model", &fields.device_model),
-        ("duration", &fields.duration),
-    ];
-    let mut object: serde_json::Map<_, _> = members
-        .into_iter()
-        .map(|(name, field)| (name.to_owned(), value(field)))
-        .filter(|(_, value)| !value.is_null())
+    let fields = SessionField::ALL.into_iter();
+    let mut object: serde_json::Map<_, _> = fields
+        .filter_map(|field| Some((field.name().to_owned(), value(field)?)))
         .collect();
     // The time of an end, not of a start.
     if let (Some(time), Some(duration)) = (object.get("started_at"), object.get("duration"))
@@ -133,58 +153,15 @@ pub fn as_json(record: &[Value<'_>]) -> String {
     serde_json::Value::Object(object).to_string()
 }
 
-/// The values by their names. An empty text stands for nothing.
-struct Fields<'a> {
-    session_id: Option<Scalar<'a>>,
-    time: Option<Scalar<'a>>,
-    app_id: Option<Scalar<'a>>,
-    user_id: Option<Scalar<'a>>,
-    device_id: Option<Scalar<'a>>,
-    platform: Option<Scalar<'a>>,
-    os_version: Option<Scalar<'a>>,
-    device_model: Option<Scalar<'a>>,
-    duration: Option<Scalar<'a>>,
-}
-
-impl<'a> Fields<'a> {
-    fn new(record: &[Value<'a>]) -> Self {
-        let mut values = record.iter().map(|value| scalar(*value));
-        let mut next = || values.next().flatten();
-        let (session_id, time, app_id) = (next(), next(), next());
-        let (external_user_id, user_id) = (next(), next());
-        Self {
-            session_id,
-            time,
-            app_id,
-            user_id: external_user_id.or(user_id),
-            device_id: next(),
-            platform: next(),
-            os_version: next(),
-            device_model: next(),
-            duration: next(),
+/// The values as fields of a session, nothing checked. An empty text stands for nothing.
+fn read<'a>(record: &[Value<'a>]) -> Wire<'a> {
+    let mut wire = Wire::default();
+    for ((_, field), value) in FIELDS.into_iter().zip(record) {
+        if let Some(value) = scalar(*value).filter(|_| wire.get(field).is_none()) {
+            wire.set(field, value);
         }
     }
-
-    /// A session that began when the event says, or when `times` says: the start and the end.
-    fn wire(self, times: Option<(Millis, Millis)>) -> Wire<'a> {
-        let millis = |millis: Millis| Scalar::Number(Number::from(millis));
-        let (started_at, ended_at) = match times {
-            Some((start, end)) => (Some(millis(start)), Some(millis(end))),
-            None => (self.time, None),
-        };
-        Wire {
-            app_id: self.app_id,
-            session_id: self.session_id,
-            started_at,
-            ended_at,
-            user_id: self.user_id,
-            device_id: self.device_id,
-            platform: self.platform,
-            os_version: self.os_version,
-            device_model: self.device_model,
-            ..Wire::default()
-        }
-    }
+    wire
 }
 
 fn scalar(value: Value<'_>) -> Option<Scalar<'_>> {
@@ -212,6 +189,13 @@ mod tests {
             ("users.behaviors.app.SessionStart", Kind::Starts),
             ("SessionStart", Kind::Starts),
             ("com.example.users_behaviors_app_SessionEnd", Kind::Ends),
+            (
+                "com.example.currents.users.behaviors.app.SessionStart",
+                Kind::Starts,
+            ),
+            ("users_behaviors_app_sessionend", Kind::Ends),
+            ("org.example.topLevelRecord", Kind::ByDuration),
+            ("sessions", Kind::ByDuration),
             ("topLevelRecord", Kind::ByDuration),
             ("", Kind::ByDuration),
         ] {
@@ -221,6 +205,11 @@ mod tests {
             "users.behaviors.app.FirstSession",
             "FirstSession",
             "users.messages.email.Open",
+            "com.example.currents.users.behaviors.CustomEvent",
+            "com.example.currents.users.behaviors.app.FirstSession",
+            "users_behaviors_CustomEvent",
+            "CustomEvent",
+            "PreSessionStart",
         ] {
             assert!(kind(name).unwrap_err().contains("not sessions"), "{name}");
         }

@@ -6,13 +6,18 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::scalar::Name;
-use super::wire::Wire;
-use super::{Batch, Context, ItemError};
-use crate::model::Session;
+use super::digits;
+use super::objects::{FromObject, object};
+use super::scalar::{Name, Scalar};
+use super::wire::{Wire, missing_digits};
+use super::{Batch, Context, ItemError, mend, without_byte_order_mark};
+use crate::model::{Session, SessionField};
+use crate::series::Zone;
 
 /// Sessions that one body may have.
 pub const MAX_SESSIONS: usize = 10_000;
+/// Lines that one body may have, blank ones included.
+const MAX_LINES: usize = 10 * MAX_SESSIONS;
 
 /// Why a whole body is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +34,9 @@ pub enum BodyError {
     /// Too many sessions.
     #[error("the body has more than {MAX_SESSIONS} sessions; send them in several requests")]
     TooMany,
+    /// Hardly anything but blank lines.
+    #[error("the body has more than {MAX_LINES} lines; send no blank ones")]
+    TooManyLines,
     /// Not users' attributes.
     #[error("the body must be a JSON object with an array 'attributes': {0}")]
     UsersShape(String),
@@ -46,6 +54,22 @@ pub enum BodyError {
 /// When the body as a whole can't be read. Sessions that are refused one by one are in the batch.
 pub fn read_object(body: &[u8], context: &Context<'_>) -> Result<Batch, BodyError> {
     let text = std::str::from_utf8(body).map_err(|error| BodyError::NotUtf8(error.valid_up_to()))?;
+    read_items(text, |item| session(item.as_bytes(), context))
+}
+
+/// The same, from clients that nobody can ask to correct themselves: a session is not refused for an optional field.
+///
+/// # Errors
+/// As [`read_object`].
+pub fn read_mended_object(body: &[u8], context: &Context<'_>) -> Result<Batch, BodyError> {
+    let text = String::from_utf8_lossy(body);
+    read_items(&text, |item| mend::session(item, context))
+}
+
+fn read_items(
+    text: &str,
+    mut read: impl FnMut(&str) -> Result<Session, ItemError>,
+) -> Result<Batch, BodyError> {
     let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| BodyError::Shape(cut(&error)))?;
     if envelope.too_many {
         return Err(BodyError::TooMany);
@@ -56,12 +80,13 @@ pub fn read_object(body: &[u8], context: &Context<'_>) -> Result<Batch, BodyErro
     let mut batch = Batch::default();
     batch.sessions.reserve(envelope.sessions.len());
     for (index, item) in envelope.sessions.iter().enumerate() {
-        batch.push(index, session(item.get().as_bytes(), context));
+        batch.push(index, read(item.get()));
     }
     Ok(batch)
 }
 
-/// Reads one session a line. Blank lines are passed over, but counted by the indexes of refused lines.
+/// Reads one session a line. Blank lines are passed over, but counted by the indexes of refused lines. Files that were
+/// put together have a byte order mark in their middle.
 ///
 /// # Errors
 /// When there is no session, or too many.
@@ -70,8 +95,11 @@ pub fn read_lines(body: &[u8], context: &Context<'_>) -> Result<Batch, BodyError
     let mut start = 0;
     let mut index = 0;
     while let Some(rest) = body.get(start..).filter(|rest| !rest.is_empty()) {
+        if index == MAX_LINES {
+            return Err(BodyError::TooManyLines);
+        }
         let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-        let line = rest.get(..length).unwrap_or_default().trim_ascii();
+        let line = without_byte_order_mark(rest.get(..length).unwrap_or_default()).trim_ascii();
         if !line.is_empty() {
             if batch.sessions.len() + batch.refused.len() == MAX_SESSIONS {
                 return Err(BodyError::TooMany);
@@ -95,12 +123,17 @@ pub fn session(json: &[u8], context: &Context<'_>) -> Result<Session, ItemError>
     wire(json)?.into_session(context)
 }
 
-/// The same for a line of a file, which may have been exported with the attributes of users.
+/// The same for a line of a file, which may have been exported with the attributes of users. Times without an offset are
+/// those of `zone`.
 ///
 /// # Errors
 /// As [`session`].
-pub fn exported_session(json: &[u8], context: &Context<'_>) -> Result<Session, ItemError> {
-    wire(json)?.into_exported_session(context)
+pub fn exported_session(
+    json: &[u8],
+    context: &Context<'_>,
+    zone: Option<&Zone>,
+) -> Result<Session, ItemError> {
+    wire(json)?.into_exported_session(context, zone)
 }
 
 fn wire(json: &[u8]) -> Result<Wire<'_>, ItemError> {
@@ -109,7 +142,46 @@ fn wire(json: &[u8]) -> Result<Wire<'_>, ItemError> {
     if let Some(name) = wire.repeated {
         return Err(ItemError(format!("'{name}' is given twice")));
     }
+    let mut numbers = SessionField::ALL
+        .into_iter()
+        .filter(|field| field.may_be_number());
+    if numbers.any(|field| wire.get(field).is_some_and(is_round)) {
+        check_digits(json)?;
+    }
     Ok(wire)
+}
+
+/// Whether a number may have lost digits; how it was written is not known any more.
+fn is_round(value: &Scalar<'_>) -> bool {
+    let Scalar::Number(number) = value else {
+        return false;
+    };
+    number.is_f64() && number.as_f64().is_some_and(|float| float % 10.0 == 0.0)
+}
+
+/// Refuses a session with a number that lost digits.
+fn check_digits(json: &[u8]) -> Result<(), ItemError> {
+    #[derive(Deserialize)]
+    struct Numbers<'a> {
+        #[serde(borrow)]
+        started_at: Option<&'a RawValue>,
+        #[serde(borrow)]
+        ended_at: Option<&'a RawValue>,
+        #[serde(borrow)]
+        duration: Option<&'a RawValue>,
+    }
+    let numbers: Numbers<'_> =
+        serde_json::from_slice(json).map_err(|error| ItemError(format!("not a session: {}", cut(&error))))?;
+    for (name, value) in [
+        ("started_at", numbers.started_at),
+        ("ended_at", numbers.ended_at),
+        ("duration", numbers.duration),
+    ] {
+        if let Some(text) = value.map(RawValue::get).filter(|text| digits::are_missing(text)) {
+            return Err(missing_digits(name, text));
+        }
+    }
+    Ok(())
 }
 
 struct Envelope<'a> {
@@ -119,20 +191,14 @@ struct Envelope<'a> {
 
 impl<'de> Deserialize<'de> for Envelope<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EnvelopeVisitor)
+        object(deserializer)
     }
 }
 
-struct EnvelopeVisitor;
+impl<'de> FromObject<'de> for Envelope<'de> {
+    const EXPECTED: &'static str = r#"{"sessions": [...]}"#;
 
-impl<'de> Visitor<'de> for EnvelopeVisitor {
-    type Value = Envelope<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(r#"{"sessions": [...]}"#)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+    fn read<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
         let mut found: Option<Items<'de>> = None;
         while let Some(name) = members.next_key::<Name<'de>>()? {
             if name.0 != "sessions" {
@@ -184,72 +250,26 @@ impl<'de> Visitor<'de> for ItemsVisitor {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Field {
-    AppId,
-    SessionId,
-    StartedAt,
-    UserId,
-    DeviceId,
-    EndedAt,
-    Duration,
-    Platform,
-    OsVersion,
-    AppVersion,
-    DeviceModel,
-    Country,
-    Language,
-    Attributes,
-    #[serde(other)]
-    Other,
-}
-
 impl<'de> Deserialize<'de> for Wire<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(WireVisitor)
+        object(deserializer)
     }
 }
 
-struct WireVisitor;
+impl<'de> FromObject<'de> for Wire<'de> {
+    const EXPECTED: &'static str = "a JSON object";
 
-impl<'de> Visitor<'de> for WireVisitor {
-    type Value = Wire<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+    fn read<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
         let mut wire = Wire::default();
-        while let Some(field) = members.next_key()? {
-            let (slot, name) = match field {
-                Field::AppId => (&mut wire.app_id, "app_id"),
-                Field::SessionId => (&mut wire.session_id, "session_id"),
-                Field::StartedAt => (&mut wire.started_at, "started_at"),
-                Field::UserId => (&mut wire.user_id, "user_id"),
-                Field::DeviceId => (&mut wire.device_id, "device_id"),
-                Field::EndedAt => (&mut wire.ended_at, "ended_at"),
-                Field::Duration => (&mut wire.duration, "duration"),
-                Field::Platform => (&mut wire.platform, "platform"),
-                Field::OsVersion => (&mut wire.os_version, "os_version"),
-                Field::AppVersion => (&mut wire.app_version, "app_version"),
-                Field::DeviceModel => (&mut wire.device_model, "device_model"),
-                Field::Country => (&mut wire.country, "country"),
-                Field::Language => (&mut wire.language, "language"),
-                Field::Attributes => {
-                    if wire.attributes.replace(members.next_value()?).is_some() {
-                        wire.repeated = Some("attributes");
-                    }
-                    continue;
+        while let Some(Name(name)) = members.next_key::<Name<'de>>()? {
+            if let Some(field) = SessionField::named(&name) {
+                if wire.set(field, members.next_value()?) {
+                    wire.repeated = Some(field.name());
                 }
-                Field::Other => {
-                    members.next_value::<serde::de::IgnoredAny>()?;
-                    continue;
-                }
-            };
-            if slot.replace(members.next_value()?).is_some() {
-                wire.repeated = Some(name);
+            } else if name != "attributes" {
+                members.next_value::<serde::de::IgnoredAny>()?;
+            } else if wire.attributes.replace(members.next_value()?).is_some() {
+                wire.repeated = Some("attributes");
             }
         }
         Ok(wire)

@@ -3,8 +3,12 @@
 
 mod attributes;
 pub mod avro;
+mod cell;
 pub mod currents;
+mod digits;
 pub mod json;
+mod mend;
+mod objects;
 pub mod otlp;
 pub mod parquet;
 pub mod protobuf;
@@ -16,8 +20,13 @@ mod wire;
 
 use std::fmt;
 
-use crate::model::{AppId, Millis, Session};
-use crate::store::WorkspaceEntry;
+use crate::catalog::WorkspaceEntry;
+use crate::model::{AppId, Millis, Session, SessionField};
+
+/// The bytes behind a byte order mark, which editors and spreadsheets write before a text.
+pub fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
+}
 
 /// What a reader needs to know besides the bytes.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +48,38 @@ impl ItemError {
     pub(crate) fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
+
+    /// The app that was named, if the reason is that the workspace has none of this id; its first hundred characters.
+    pub fn unknown_app(&self) -> Option<&str> {
+        self.0.strip_prefix(wire::UNKNOWN_APP)?.strip_suffix('\'')
+    }
+
+    /// What [`ItemError::field`] may say.
+    pub fn fields() -> impl Iterator<Item = &'static str> {
+        SessionField::ALL
+            .into_iter()
+            .map(SessionField::name)
+            .chain([ATTRIBUTES, OTHER])
+    }
+
+    /// The field that was wrong, or `other`: the first that the message quotes, under the name that the format has for it.
+    pub fn field(&self) -> &'static str {
+        let name = match self.0.split('\'').nth(1).unwrap_or_default() {
+            "sessionmeter.app.id" | "sessionmeter-app" => "app_id",
+            "session.id" | "sid" => "session_id",
+            "started" | "timeUnixNano" => "started_at",
+            "did" => "user_id",
+            "timestamp" => "ended_at",
+            name if name.starts_with("attributes.") => ATTRIBUTES,
+            name => name,
+        };
+        Self::fields().find(|field| *field == name).unwrap_or(OTHER)
+    }
 }
+
+const ATTRIBUTES: &str = "attributes";
+/// The body of a session itself, and whatever has no name.
+const OTHER: &str = "other";
 
 impl fmt::Display for ItemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,10 +99,49 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Whether a session was refused since its app is not known.
+    pub fn lacks_apps(&self) -> bool {
+        self.refused.iter().any(|(_, error)| wire::is_about_an_app(error))
+    }
+
     fn push(&mut self, index: usize, result: Result<Session, ItemError>) {
         match result {
             Ok(session) => self.sessions.push(session),
             Err(error) => self.refused.push((index, error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_of_a_refusal_is_one_of_those_that_there_are() {
+        for (reason, expected) in [
+            (
+                "'session_id' is required: a string of 1 to 128 bytes",
+                "session_id",
+            ),
+            (
+                "'session.id' is required: an attribute of 1 to 128 bytes",
+                "session_id",
+            ),
+            (
+                "'attributes.alice' must have at most 256 bytes, received 300",
+                "attributes",
+            ),
+            (
+                "a name in 'attributes' must have 1 to 64 bytes, received 0",
+                "attributes",
+            ),
+            ("give either 'ended_at' or 'duration', not both", "ended_at"),
+            ("'alice' is given twice", "other"),
+            ("not a session: EOF while parsing", "other"),
+            ("", "other"),
+        ] {
+            assert_eq!(ItemError::new(reason).field(), expected, "{reason}");
+        }
+        assert!(ItemError::fields().any(|field| field == OTHER));
     }
 }

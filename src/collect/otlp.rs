@@ -1,18 +1,19 @@
 //! OpenTelemetry's logs (OTLP), protocol buffers and JSON: the events `session.start` and `session.end`.
 //!
-//! `protobuf` and `json` walk the two encodings and hand on one record at a time; `event` makes
-//! sessions and ends of those that are about sessions. All other log records are passed over.
+//! `protobuf` and `json` walk the two encodings and hand on one record at a time; `naming` tells which are about
+//! sessions, and `event` makes sessions and ends of those. All other log records are passed over.
 
 mod event;
 mod json;
+mod naming;
 mod protobuf;
 
 use self::event::Gatherer;
 use super::ItemError;
 use super::json::MAX_SESSIONS;
 use super::protobuf::Malformed;
+use crate::catalog::Catalog;
 use crate::model::{AppId, Millis, Session, SessionEnd};
-use crate::store::Catalog;
 
 /// How a body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

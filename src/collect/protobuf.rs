@@ -17,9 +17,6 @@ pub enum Malformed {
     /// Wire types 3, 4 (groups, which no current schema has), 6 and 7.
     #[error("it has a field of the wire type {0}")]
     WireType(u8),
-    /// A text is no UTF-8.
-    #[error("a text in it is not UTF-8")]
-    Text,
     /// A field has another type than its number says.
     #[error("the field {0} is of another type")]
     Type(u32),
@@ -49,11 +46,10 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// What is no UTF-8 becomes replacement characters: one bad attribute must not make all of a body unreadable.
     pub(super) fn text(self) -> Result<Cow<'a, str>, Malformed> {
         match self.value {
-            Value::Bytes(bytes) => std::str::from_utf8(bytes)
-                .map(Cow::Borrowed)
-                .map_err(|_| Malformed::Text),
+            Value::Bytes(bytes) => Ok(String::from_utf8_lossy(bytes)),
             _ => Err(Malformed::Type(self.number)),
         }
     }
@@ -221,9 +217,6 @@ mod tests {
             assert_eq!(read(bytes), Err(error), "{bytes:?}");
             assert_eq!(Fields(bytes).count(), 1, "{bytes:?}");
         }
-        assert_eq!(
-            read(b"\x0a\x01\xff").unwrap()[0].text().unwrap_err(),
-            Malformed::Text
-        );
+        assert_eq!(read(b"\x0a\x01\xff").unwrap()[0].text().unwrap(), "\u{fffd}");
     }
 }

@@ -4,23 +4,30 @@
 //! counted by the client already.
 
 mod aggregates;
+mod clock;
 mod envelope;
 mod session;
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use self::clock::Clock;
 use self::envelope::Envelope;
 use super::ItemError;
 use super::json::{MAX_SESSIONS, cut};
-use super::scalar::Scalar;
+use super::mend::{self, Fitting};
+use super::scalar::{Lenient, Scalar};
 use super::wire::{required, wrong};
-use crate::model::{AppId, AttributeValue, MAX_VALUE_BYTES, Millis, Properties, PropertyFields, Session};
+use crate::catalog::Catalog;
+use crate::model::{AppId, AttributeValue, Millis, Properties, PropertyFields, Session};
 use crate::series::iso8601::{self, Written};
-use crate::store::Catalog;
 
 pub use self::envelope::EnvelopeError;
+
+/// Items that an envelope may have, of any kind. SDKs send some tens.
+const MAX_ITEMS: usize = 10_000;
 
 /// What a reader needs to know besides the bytes.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +36,7 @@ pub struct Context<'a> {
     pub catalog: &'a Catalog,
     /// The public key that the request gave outside its body; where there is none, the envelope names a DSN.
     pub key: Option<&'a str>,
-    /// Another one for every request, to tell apart envelopes that say nothing that does.
+    /// Another one for every request: aggregates are counted at every delivery.
     pub request: uuid::Uuid,
     /// Unix milliseconds.
     pub now: Millis,
@@ -66,6 +73,9 @@ pub enum SentryError {
     /// Too many sessions.
     #[error("the envelope has more than {MAX_SESSIONS} sessions; send them in several envelopes")]
     TooMany,
+    /// Too many items.
+    #[error("the envelope has more than {MAX_ITEMS} items; send them in several envelopes")]
+    TooManyItems,
 }
 
 /// Reads an envelope.
@@ -75,19 +85,24 @@ pub enum SentryError {
 pub fn read(body: &[u8], context: &Context<'_>) -> Result<Delivery, SentryError> {
     let envelope = Envelope::open(body)?;
     let app = app(context, &envelope)?;
+    let clock = envelope.clock(context.now);
     let mut delivery = Delivery {
         id: envelope.id(),
         ..Delivery::default()
     };
     for (index, item) in envelope.items().enumerate() {
+        if index == MAX_ITEMS {
+            return Err(SentryError::TooManyItems);
+        }
         let item = item?;
         let read = match item.kind.as_ref() {
-            "session" => session::read(item.payload, app, context.now, &mut delivery.sessions),
+            "session" => session::read(item.payload, app, clock, &mut delivery.sessions),
             "sessions" => {
                 let source = aggregates::Source {
                     app,
-                    fingerprint: envelope.fingerprint(context.request, index, item.payload),
-                    now: context.now,
+                    request: context.request,
+                    item: index,
+                    clock,
                 };
                 aggregates::read(item.payload, &source, &mut delivery)?
             }
@@ -138,35 +153,41 @@ fn app_id(key: &str) -> Option<AppId> {
 #[derive(Default, Deserialize)]
 struct Attrs<'a> {
     #[serde(borrow)]
-    release: Option<Scalar<'a>>,
+    release: Option<Lenient<'a>>,
     #[serde(borrow)]
-    environment: Option<Scalar<'a>>,
+    environment: Option<Lenient<'a>>,
 }
 
-impl Attrs<'_> {
+impl<'a> Attrs<'a> {
+    /// Whatever is no object says nothing.
+    fn read(value: Option<&'a RawValue>) -> Self {
+        let value = value.filter(|value| value.get().starts_with('{'));
+        value
+            .and_then(|value| serde_json::from_str(value.get()).ok())
+            .unwrap_or_default()
+    }
+
     /// What does not fit is left out: a session counts all the same.
     fn properties(&self, aggregated: bool) -> Result<Properties, ItemError> {
         let app_version = match &self.release {
-            Some(Scalar::Text(release)) => Some(version(release)),
+            Some(Lenient(Scalar::Text(release))) => Some(version(release)),
             _ => None,
         };
-        let fields = PropertyFields {
+        let fields = mend::fields(&PropertyFields {
             app_version,
             ..PropertyFields::default()
-        };
-        let fits = Properties::new(&fields, Vec::new()).is_ok();
-        let fields = if fits { fields } else { PropertyFields::default() };
-        let mut attributes = Vec::new();
+        });
+        let mut attributes = Fitting::default();
         if aggregated {
-            attributes.push((Cow::Borrowed("aggregated"), AttributeValue::Bool(true)));
+            attributes.push(Cow::Borrowed("aggregated"), AttributeValue::Bool(true));
         }
-        if let Some(Scalar::Text(environment)) = &self.environment
-            && (1..=MAX_VALUE_BYTES).contains(&environment.len())
+        if let Some(Lenient(Scalar::Text(environment))) = &self.environment
+            && !environment.is_empty()
         {
             let environment = AttributeValue::Text(Cow::Borrowed(environment.as_ref()));
-            attributes.push((Cow::Borrowed("environment"), environment));
+            attributes.push(Cow::Borrowed("environment"), environment);
         }
-        Properties::new(&fields, attributes).map_err(|error| ItemError::new(error.to_string()))
+        Properties::new(&fields, attributes.0).map_err(|error| ItemError::new(error.to_string()))
     }
 }
 
@@ -208,8 +229,9 @@ fn payload<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ItemError> {
     serde_json::from_slice(bytes).map_err(|error| ItemError::new(format!("not a session: {}", cut(&error))))
 }
 
-fn started(value: Option<&Scalar<'_>>) -> Result<Millis, ItemError> {
-    instant("started", value)?.ok_or_else(|| required("started", "ISO 8601 or Unix seconds"))
+fn started(value: Option<&Scalar<'_>>, clock: Clock) -> Result<Millis, ItemError> {
+    let started = instant("started", value)?.map(|at| clock.corrected(at));
+    started.ok_or_else(|| required("started", "ISO 8601 or Unix seconds"))
 }
 
 /// The model speaks of its own fields; here they have other names.

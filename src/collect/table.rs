@@ -5,15 +5,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::attributes::{Attributes, Members};
-use super::scalar::Scalar;
-use super::wire::{Field, Wire, wrong};
-use super::{Context, ItemError};
-use crate::model::Session;
+use super::cell::{ATTRIBUTE, ATTRIBUTES, attribute, attributes, scalar};
+use super::wire::{Wire, missing_digits};
+use super::{Context, ItemError, digits};
+use crate::model::{Session, SessionField};
+use crate::series::Zone;
 
-/// Begins the name of a column that is one attribute.
-const ATTRIBUTE: &str = "attributes.";
-/// A column of JSON objects.
-const ATTRIBUTES: &str = "attributes";
+pub use super::cell::Cell;
 
 /// `started_at=ts`: the column `ts` is the field `started_at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +28,7 @@ impl FromStr for Rename {
             .split_once('=')
             .ok_or("give FIELD=COLUMN, such as started_at=ts")?;
         if Target::of(field).is_none() {
-            let fields: Vec<&str> = Field::ALL.iter().map(|field| field.name()).collect();
+            let fields: Vec<&str> = SessionField::ALL.iter().map(|field| field.name()).collect();
             return Err(format!(
                 "there is no field '{field}'; the fields are {}, {ATTRIBUTES} and {ATTRIBUTE}NAME",
                 fields.join(", ")
@@ -61,26 +59,9 @@ pub enum ColumnsError {
     Twice(String),
 }
 
-/// A value as a table gives it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cell<'a> {
-    /// Nothing.
-    Absent,
-    /// As it is written in a format that has only texts: the column decides what it is.
-    Written(&'a [u8]),
-    /// A text.
-    Text(Cow<'a, str>),
-    /// A number.
-    Number(serde_json::Number),
-    /// True or false.
-    Bool(bool),
-    /// Something that no field can be; its name for messages.
-    Other(&'static str),
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
-    Field(Field),
+    Field(SessionField),
     Attribute(String),
     Attributes,
 }
@@ -93,8 +74,17 @@ impl Target {
         if let Some(attribute) = name.strip_prefix(ATTRIBUTE) {
             return (!attribute.is_empty()).then(|| Self::Attribute(attribute.to_owned()));
         }
-        let field = Field::ALL.into_iter().find(|field| field.name() == name);
-        field.map(Self::Field)
+        SessionField::named(name).map(Self::Field)
+    }
+
+    /// The same whatever the case of its letters; of an attribute only those before its own name.
+    fn of_any_case(name: &str) -> Option<Self> {
+        if let Some((prefix, attribute)) = name.split_at_checked(ATTRIBUTE.len())
+            && prefix.eq_ignore_ascii_case(ATTRIBUTE)
+        {
+            return Self::of(&format!("{ATTRIBUTE}{attribute}"));
+        }
+        Self::of(&name.to_ascii_lowercase())
     }
 }
 
@@ -103,6 +93,7 @@ impl Target {
 pub struct Columns {
     targets: Vec<Option<Target>>,
     ignored: Vec<String>,
+    zone: Option<Zone>,
 }
 
 impl Columns {
@@ -111,29 +102,33 @@ impl Columns {
     /// # Errors
     /// When no row can be a session; `has_app` tells whether rows may do without an app.
     pub fn new(names: &[&str], renames: &[Rename], has_app: bool) -> Result<Self, ColumnsError> {
+        let mut targets = vec![None; names.len()];
         for rename in renames {
-            if !names.contains(&rename.column.as_str()) {
-                return Err(missing(&rename.column, ", which --map names", names));
+            let target = named(names, &rename.column).and_then(|index| targets.get_mut(index));
+            match target {
+                Some(target) => *target = Target::of(&rename.field),
+                None => return Err(missing(&rename.column, ", which --map names", names)),
             }
         }
-        let mut ignored = Vec::new();
-        let targets = names
-            .iter()
-            .map(|name| {
-                let renamed = renames.iter().find(|rename| rename.column == *name);
-                let replaced = renames.iter().any(|rename| rename.field == *name);
-                let target = match renamed {
-                    Some(rename) => Target::of(&rename.field),
-                    None if replaced => None,
-                    None => Target::of(name),
-                };
-                if target.is_none() {
-                    ignored.push((*name).to_owned());
+        let renamed = targets.clone();
+        // A name that is written as it is documented comes before others.
+        for reading in [Target::of, Target::of_any_case] {
+            let taken = targets.clone();
+            for (target, name) in targets.iter_mut().zip(names) {
+                let found = reading(name);
+                if target.is_none() && found.is_some() && !renamed.contains(&found) && !taken.contains(&found)
+                {
+                    *target = found;
                 }
-                target
-            })
-            .collect();
-        let columns = Self { targets, ignored };
+            }
+        }
+        let ignored = targets.iter().zip(names).filter(|(target, _)| target.is_none());
+        let ignored = ignored.map(|(_, name)| (*name).to_owned()).collect();
+        let columns = Self {
+            targets,
+            ignored,
+            zone: None,
+        };
         for (index, target) in columns.targets.iter().enumerate() {
             if target.is_some()
                 && columns
@@ -146,11 +141,15 @@ impl Columns {
                 return Err(ColumnsError::Twice(name.chars().take(100).collect()));
             }
         }
-        for field in [Field::AppId, Field::SessionId, Field::StartedAt] {
+        for field in [
+            SessionField::AppId,
+            SessionField::SessionId,
+            SessionField::StartedAt,
+        ] {
             let (name, hint) = match field {
-                Field::AppId if has_app => continue,
-                Field::AppId => ("app_id", "; name one with --map app_id=COLUMN, or give --app"),
-                Field::SessionId => ("session_id", "; name one with --map session_id=COLUMN"),
+                SessionField::AppId if has_app => continue,
+                SessionField::AppId => ("app_id", "; name one with --map app_id=COLUMN, or give --app"),
+                SessionField::SessionId => ("session_id", "; name one with --map session_id=COLUMN"),
                 _ => ("started_at", "; name one with --map started_at=COLUMN"),
             };
             if !columns.targets.contains(&Some(Target::Field(field))) {
@@ -158,6 +157,11 @@ impl Columns {
             }
         }
         Ok(columns)
+    }
+
+    /// The same with the zone of times that are written without an offset.
+    pub fn in_zone(self, zone: Option<Zone>) -> Self {
+        Self { zone, ..self }
     }
 
     /// How many there are.
@@ -193,7 +197,17 @@ impl Columns {
                 continue;
             }
             match target {
-                Target::Field(field) => wire.set(*field, scalar(field.name(), cell, field.may_be_number())?),
+                Target::Field(field) => {
+                    let name = field.name();
+                    if let Cell::Written(bytes) = cell
+                        && field.may_be_number()
+                        && let Ok(text) = std::str::from_utf8(bytes)
+                        && digits::are_missing(text)
+                    {
+                        return Err(missing_digits(name, text));
+                    }
+                    wire.set(*field, scalar(name, cell, field.may_be_number())?);
+                }
                 Target::Attribute(name) => {
                     entries.push((Cow::Borrowed(name.as_str()), attribute(name, cell)?))
                 }
@@ -212,7 +226,7 @@ impl Columns {
                 kept: entries,
             })),
         };
-        wire.into_exported_session(context)
+        wire.into_exported_session(context, self.zone.as_ref())
     }
 
     /// A refused row in the product's own format, so that it can be mended.
@@ -245,6 +259,21 @@ impl Columns {
     }
 }
 
+/// The column of this name, or else the only one whose name differs in the case of letters.
+fn named(names: &[&str], wanted: &str) -> Option<usize> {
+    let exact = names.iter().position(|name| *name == wanted);
+    exact.or_else(|| {
+        let mut similar = names
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| name.eq_ignore_ascii_case(wanted));
+        match (similar.next(), similar.next()) {
+            (Some((index, _)), None) => Some(index),
+            _ => None,
+        }
+    })
+}
+
 fn missing(column: &str, hint: &'static str, names: &[&str]) -> ColumnsError {
     const SHOWN: usize = 20;
     let mut existing: Vec<String> = names
@@ -262,77 +291,6 @@ fn missing(column: &str, hint: &'static str, names: &[&str]) -> ColumnsError {
     }
 }
 
-/// The value of a field. A written one is a number only where the field may be one.
-fn scalar<'a>(name: &str, cell: Cell<'a>, may_be_number: bool) -> Result<Scalar<'a>, ItemError> {
-    Ok(match cell {
-        Cell::Absent => Scalar::Null,
-        Cell::Written(bytes) => {
-            let text = utf8(name, bytes)?;
-            match number(text).filter(|_| may_be_number) {
-                Some(number) => Scalar::Number(number),
-                None => Scalar::Text(Cow::Borrowed(text)),
-            }
-        }
-        Cell::Text(text) => Scalar::Text(text),
-        Cell::Number(number) => Scalar::Number(number),
-        Cell::Bool(flag) => Scalar::Bool(flag),
-        Cell::Other(what) => return Err(ItemError(format!("'{name}' must be one value, received {what}"))),
-    })
-}
-
-/// The value of an attribute. What is written as JSON writes `true`, `false` or a number is that, all else text.
-fn attribute<'a>(name: &str, cell: Cell<'a>) -> Result<Scalar<'a>, ItemError> {
-    match cell {
-        Cell::Written(b"true") => Ok(Scalar::Bool(true)),
-        Cell::Written(b"false") => Ok(Scalar::Bool(false)),
-        cell => scalar(
-            &format!("{ATTRIBUTE}{}", name.chars().take(64).collect::<String>()),
-            cell,
-            true,
-        ),
-    }
-}
-
-fn attributes(cell: Cell<'_>) -> Result<Attributes<'_>, ItemError> {
-    let parsed = match &cell {
-        Cell::Written(bytes) => serde_json::from_slice::<Owned>(bytes),
-        Cell::Text(text) => serde_json::from_str(text),
-        _ => return Err(ItemError("'attributes' must be a JSON object".into())),
-    };
-    match parsed {
-        Ok(Owned(attributes)) => Ok(attributes),
-        Err(_) => {
-            let received = scalar(ATTRIBUTES, cell, false)?;
-            Err(wrong(ATTRIBUTES, &received, "a JSON object"))
-        }
-    }
-}
-
-/// Attributes that borrow nothing.
-struct Owned(Attributes<'static>);
-
-impl<'de> serde::Deserialize<'de> for Owned {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Attributes::deserialize(deserializer).map(|attributes| Self(attributes.into_owned()))
-    }
-}
-
-/// A text that is a JSON number, without white space.
-fn number(text: &str) -> Option<serde_json::Number> {
-    let begins = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-    let ends = text.ends_with(|last: char| last.is_ascii_digit());
-    (begins && ends)
-        .then(|| serde_json::from_str(text).ok())
-        .flatten()
-}
-
-fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, ItemError> {
-    std::str::from_utf8(bytes).map_err(|_| {
-        let shown: String = String::from_utf8_lossy(bytes).chars().take(100).collect();
-        ItemError(format!("'{name}' must be UTF-8, received '{shown}'"))
-    })
-}
-
 impl fmt::Display for Rename {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.field, self.column)
@@ -344,8 +302,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::catalog::WorkspaceEntry;
     use crate::model::{RateLimits, Workspace};
-    use crate::store::WorkspaceEntry;
 
     const NAMES: [&str; 3] = ["app_id", "session_id", "started_at"];
 
@@ -377,6 +335,28 @@ mod tests {
             Columns::new(&twice, &[], true).unwrap_err(),
             ColumnsError::Twice("session_id".into())
         );
+    }
+
+    #[test]
+    fn names_are_found_in_any_case_the_documented_ones_first() {
+        let names = [
+            "Session_ID",
+            "STARTED_AT",
+            "Attributes.Plan",
+            "Country",
+            "country",
+            "TS",
+        ];
+        let columns = Columns::new(&names, &[], true).unwrap();
+        assert_eq!(columns.ignored(), ["Country", "TS"]);
+        assert_eq!(columns.targets[2], Some(Target::Attribute("Plan".into())));
+        let columns = Columns::new(&names, &[rename("started_at=ts")], true).unwrap();
+        assert_eq!(columns.ignored(), ["STARTED_AT", "Country"]);
+        let twice = ["session_id", "Started_At", "STARTED_AT"];
+        assert!(matches!(
+            Columns::new(&twice, &[], true),
+            Err(ColumnsError::Twice(_))
+        ));
     }
 
     proptest! {
@@ -412,26 +392,12 @@ mod tests {
                 name: "acme".parse().unwrap(),
                 time_zone: "UTC".into(),
                 rate_limits: RateLimits::default(),
-                segment_limit: 25,
+                segment_limit: 0,
             },
             zone: crate::series::Zone::utc(),
             apps: Vec::new(),
             keys: Vec::new(),
             segments: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn written_attributes_are_what_json_would_read() {
-        let read = |text: &'static str| attribute("a", Cell::Written(text.as_bytes())).unwrap();
-        assert_eq!(read("true"), Scalar::Bool(true));
-        for text in ["1", "-1.5", "1e3", "0"] {
-            assert!(matches!(read(text), Scalar::Number(_)), "{text}");
-        }
-        for text in [
-            "TRUE", "null", "01", "+1", "1.", ".5", " 1", "1 ", "1e999", "0x1", "-", "a",
-        ] {
-            assert_eq!(read(text), Scalar::Text(text.into()), "{text}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! `POST /users/track`: attributes of users, in the form in which connectors already send them.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess};
 
 use super::ItemError;
 use super::attributes::{Members, attribute};
 use super::json::{BodyError, Items, cut};
+use super::objects::{FromObject, object};
 use super::scalar::{Name, Scalar};
 use super::wire::{required, wrong};
 use crate::model::UserUpdate;
@@ -75,20 +75,14 @@ struct Envelope<'a> {
 
 impl<'de> Deserialize<'de> for Envelope<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EnvelopeVisitor)
+        object(deserializer)
     }
 }
 
-struct EnvelopeVisitor;
+impl<'de> FromObject<'de> for Envelope<'de> {
+    const EXPECTED: &'static str = r#"{"attributes": [...]}"#;
 
-impl<'de> Visitor<'de> for EnvelopeVisitor {
-    type Value = Envelope<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(r#"{"attributes": [...]}"#)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+    fn read<A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
         let mut envelope = Envelope::default();
         while let Some(Name(name)) = members.next_key::<Name<'de>>()? {
             if name == ATTRIBUTES {
@@ -96,6 +90,9 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
                     return Err(serde::de::Error::duplicate_field(ATTRIBUTES));
                 }
             } else if let Some(known) = NOT_RECORDED.into_iter().find(|known| *known == name) {
+                if envelope.not_recorded.iter().any(|(name, _)| *name == known) {
+                    return Err(serde::de::Error::duplicate_field(known));
+                }
                 let items: Items<'de> = members.next_value()?;
                 envelope.not_recorded.push((known, items.kept.len()));
             } else {
@@ -111,20 +108,14 @@ struct Item<'a>(Members<'a>);
 
 impl<'de> Deserialize<'de> for Item<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ItemVisitor)
+        object(deserializer)
     }
 }
 
-struct ItemVisitor;
+impl<'de> FromObject<'de> for Item<'de> {
+    const EXPECTED: &'static str = "a JSON object";
 
-impl<'de> Visitor<'de> for ItemVisitor {
-    type Value = Item<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Self::Value, A::Error> {
+    fn read<A: MapAccess<'de>>(members: A) -> Result<Self, A::Error> {
         Members::read(members, MAX_MEMBERS).map(Item)
     }
 }

@@ -3,145 +3,121 @@
 use std::borrow::Cow;
 
 use super::attributes::{Attributes, attributes};
+use super::digits;
 use super::scalar::Scalar;
 use super::{Context, ItemError};
 use crate::model::{
     AppId, End, MAX_ATTRIBUTES, MAX_RECORDED_ATTRIBUTES, Millis, NewSession, Properties, PropertyFields,
-    Session,
+    Session, SessionField,
 };
+use crate::series::Zone;
 use crate::series::iso8601::{self, Written};
 
 /// A session as it came, nothing checked. `null` is as good as absent.
 #[derive(Default)]
 pub(super) struct Wire<'a> {
-    pub(super) app_id: Option<Scalar<'a>>,
-    pub(super) session_id: Option<Scalar<'a>>,
-    pub(super) started_at: Option<Scalar<'a>>,
-    pub(super) user_id: Option<Scalar<'a>>,
-    pub(super) device_id: Option<Scalar<'a>>,
-    pub(super) ended_at: Option<Scalar<'a>>,
-    pub(super) duration: Option<Scalar<'a>>,
-    pub(super) platform: Option<Scalar<'a>>,
-    pub(super) os_version: Option<Scalar<'a>>,
-    pub(super) app_version: Option<Scalar<'a>>,
-    pub(super) device_model: Option<Scalar<'a>>,
-    pub(super) country: Option<Scalar<'a>>,
-    pub(super) language: Option<Scalar<'a>>,
+    values: [Option<Scalar<'a>>; SessionField::ALL.len()],
     pub(super) attributes: Option<Attributes<'a>>,
     /// A field that was given twice.
     pub(super) repeated: Option<&'static str>,
 }
 
-/// A field with one value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
-    AppId,
-    SessionId,
-    StartedAt,
-    UserId,
-    DeviceId,
-    EndedAt,
-    Duration,
-    Platform,
-    OsVersion,
-    AppVersion,
-    DeviceModel,
-    Country,
-    Language,
+impl<'a> Wire<'a> {
+    /// Whether the field was set before.
+    pub(super) fn set(&mut self, field: SessionField, value: Scalar<'a>) -> bool {
+        let slot = self.values.get_mut(field as usize);
+        slot.is_some_and(|slot| slot.replace(value).is_some())
+    }
+
+    pub(super) fn get(&self, field: SessionField) -> Option<&Scalar<'a>> {
+        self.values.get(field as usize)?.as_ref()
+    }
+
+    pub(super) fn take(&mut self, field: SessionField) -> Option<Scalar<'a>> {
+        self.values.get_mut(field as usize)?.take()
+    }
+
+    /// Takes an id of a session or of somebody.
+    fn identity(&mut self, field: SessionField) -> Result<Option<Cow<'a, str>>, ItemError> {
+        let id = text(field.name(), self.take(field))?;
+        id.as_deref()
+            .map_or(Ok(()), |id| digits::check_id(field.name(), id))?;
+        Ok(id)
+    }
 }
 
-impl Field {
-    pub(super) const ALL: [Self; 13] = [
-        Self::AppId,
-        Self::SessionId,
-        Self::StartedAt,
-        Self::UserId,
-        Self::DeviceId,
-        Self::EndedAt,
-        Self::Duration,
-        Self::Platform,
-        Self::OsVersion,
-        Self::AppVersion,
-        Self::DeviceModel,
-        Self::Country,
-        Self::Language,
-    ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::AppId => "app_id",
-            Self::SessionId => "session_id",
-            Self::StartedAt => "started_at",
-            Self::UserId => "user_id",
-            Self::DeviceId => "device_id",
-            Self::EndedAt => "ended_at",
-            Self::Duration => "duration",
-            Self::Platform => "platform",
-            Self::OsVersion => "os_version",
-            Self::AppVersion => "app_version",
-            Self::DeviceModel => "device_model",
-            Self::Country => "country",
-            Self::Language => "language",
-        }
-    }
-
-    /// Whether its value may be a number.
-    pub(super) fn may_be_number(self) -> bool {
-        matches!(self, Self::StartedAt | Self::EndedAt | Self::Duration)
-    }
+/// What no session can be without.
+pub(super) struct Required<'a> {
+    pub(super) app: AppId,
+    pub(super) session_id: Cow<'a, str>,
+    pub(super) started_at: Millis,
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn set(&mut self, field: Field, value: Scalar<'a>) {
-        let slot = match field {
-            Field::AppId => &mut self.app_id,
-            Field::SessionId => &mut self.session_id,
-            Field::StartedAt => &mut self.started_at,
-            Field::UserId => &mut self.user_id,
-            Field::DeviceId => &mut self.device_id,
-            Field::EndedAt => &mut self.ended_at,
-            Field::Duration => &mut self.duration,
-            Field::Platform => &mut self.platform,
-            Field::OsVersion => &mut self.os_version,
-            Field::AppVersion => &mut self.app_version,
-            Field::DeviceModel => &mut self.device_model,
-            Field::Country => &mut self.country,
-            Field::Language => &mut self.language,
-        };
-        *slot = Some(value);
+    /// Takes the required fields out; `instant` reads the start.
+    pub(super) fn required(
+        &mut self,
+        context: &Context<'_>,
+        instant: impl Fn(&str, Option<Scalar<'_>>) -> Result<Option<Millis>, ItemError>,
+    ) -> Result<Required<'a>, ItemError> {
+        let app = app(self.take(SessionField::AppId), context)?;
+        let session_id = self
+            .identity(SessionField::SessionId)?
+            .ok_or_else(|| required("session_id", "a string of 1 to 128 bytes"))?;
+        let started_at = instant("started_at", self.take(SessionField::StartedAt))?.ok_or_else(|| {
+            required(
+                "started_at",
+                "ISO 8601 with an offset, or Unix seconds or milliseconds",
+            )
+        })?;
+        Ok(Required {
+            app,
+            session_id,
+            started_at,
+        })
     }
 }
 
 impl Wire<'_> {
     /// Checks everything.
     pub(super) fn into_session(self, context: &Context<'_>) -> Result<Session, ItemError> {
-        self.with_limit(context, MAX_ATTRIBUTES)
+        self.checked(context, MAX_ATTRIBUTES, instant)
     }
 
-    /// The same for sessions that may have been exported, with the attributes of their users.
-    pub(super) fn into_exported_session(self, context: &Context<'_>) -> Result<Session, ItemError> {
-        self.with_limit(context, MAX_RECORDED_ATTRIBUTES)
+    /// The same for a line of a file: it may have been exported with the attributes of its user, and times may be written
+    /// as databases write them, without an offset if it is known in which zone.
+    pub(super) fn into_exported_session(
+        self,
+        context: &Context<'_>,
+        zone: Option<&Zone>,
+    ) -> Result<Session, ItemError> {
+        self.checked(context, MAX_RECORDED_ATTRIBUTES, |name, value| {
+            instant_in_file(name, value, zone)
+        })
     }
 
-    fn with_limit(self, context: &Context<'_>, limit: usize) -> Result<Session, ItemError> {
-        let app = app(self.app_id, context)?;
-        let session_id = text("session_id", self.session_id)?
-            .ok_or_else(|| required("session_id", "a string of 1 to 128 bytes"))?;
-        let started_at = instant("started_at", self.started_at)?.ok_or_else(|| {
-            required(
-                "started_at",
-                "ISO 8601 with an offset, or Unix seconds or milliseconds",
-            )
-        })?;
-        let end = end(self.ended_at, self.duration)?;
-        let user_id = text("user_id", self.user_id)?;
-        let device_id = text("device_id", self.device_id)?;
-        let platform = text("platform", self.platform)?;
-        let os_version = text("os_version", self.os_version)?;
-        let app_version = text("app_version", self.app_version)?;
-        let device_model = text("device_model", self.device_model)?;
-        let country = text("country", self.country)?;
-        let language = text("language", self.language)?;
+    fn checked(
+        mut self,
+        context: &Context<'_>,
+        limit: usize,
+        instant: impl Fn(&str, Option<Scalar<'_>>) -> Result<Option<Millis>, ItemError>,
+    ) -> Result<Session, ItemError> {
+        let Required {
+            app,
+            session_id,
+            started_at,
+        } = self.required(context, &instant)?;
+        let ended_at = instant("ended_at", self.take(SessionField::EndedAt))?;
+        let end = end(ended_at, self.take(SessionField::Duration))?;
+        let user_id = self.identity(SessionField::UserId)?;
+        let device_id = self.identity(SessionField::DeviceId)?;
+        let mut text = |field: SessionField| text(field.name(), self.take(field));
+        let platform = text(SessionField::Platform)?;
+        let os_version = text(SessionField::OsVersion)?;
+        let app_version = text(SessionField::AppVersion)?;
+        let device_model = text(SessionField::DeviceModel)?;
+        let country = text(SessionField::Country)?;
+        let language = text(SessionField::Language)?;
         let fields = PropertyFields {
             platform: platform.as_deref(),
             os_version: os_version.as_deref(),
@@ -185,28 +161,35 @@ pub(super) fn text<'a>(name: &str, value: Option<Scalar<'a>>) -> Result<Option<C
     }
 }
 
+/// Begins the reason for refusing an app that the workspace has not.
+pub(super) const UNKNOWN_APP: &str = "'app_id' must be the id of an app of this workspace, received '";
+const APP: &str = "app_id";
+const AN_APP: &str = "the id of an app of this workspace";
+
 pub(super) fn app(value: Option<Scalar<'_>>, context: &Context<'_>) -> Result<AppId, ItemError> {
     let Some(text) = text("app_id", value)? else {
-        return context
-            .default_app
-            .ok_or_else(|| required("app_id", "the id of an app of this workspace"));
+        return context.default_app.ok_or_else(|| required(APP, AN_APP));
     };
     text.parse()
         .ok()
         .filter(|id| context.workspace.app(*id).is_some())
-        .ok_or_else(|| {
-            wrong(
-                "app_id",
-                &Scalar::Text(text),
-                "the id of an app of this workspace",
-            )
-        })
+        .ok_or_else(|| wrong(APP, &Scalar::Text(text), AN_APP))
 }
 
+/// Whether [`app`] refused, for a reason other than that none was named.
+pub(super) fn is_about_an_app(error: &ItemError) -> bool {
+    let ItemError(reason) = error;
+    reason.starts_with(&format!("'{APP}' must be {AN_APP}"))
+}
+
+const TIME: &str =
+    "ISO 8601 with an offset such as 2018-06-28T23:59:59-05:00, or Unix seconds or milliseconds as a number";
+
 pub(super) fn instant(name: &str, value: Option<Scalar<'_>>) -> Result<Option<Millis>, ItemError> {
-    const WHAT: &str = "ISO 8601 with an offset such as 2018-06-28T23:59:59-05:00, or Unix seconds or milliseconds as a number";
+    const WHAT: &str = TIME;
     match value {
         None | Some(Scalar::Null) => Ok(None),
+        Some(Scalar::Text(text)) if digits::are_missing(&text) => Err(missing_digits(name, &text)),
         Some(Scalar::Text(text)) => match iso8601::read(&text) {
             Some(Written::Instant(millis)) => Ok(Some(millis)),
             _ => Err(wrong(name, &Scalar::Text(text), WHAT)),
@@ -216,6 +199,49 @@ pub(super) fn instant(name: &str, value: Option<Scalar<'_>>) -> Result<Option<Mi
             None => Err(wrong(name, &Scalar::Number(number), WHAT)),
         },
         Some(other) => Err(wrong(name, &other, WHAT)),
+    }
+}
+
+/// A time or a number of seconds was shortened on its way.
+pub(super) fn missing_digits(name: &str, received: &str) -> ItemError {
+    let what = match name {
+        "duration" => "0 to 604800 seconds",
+        _ => TIME,
+    };
+    let received: String = received.chars().take(100).collect();
+    ItemError(format!(
+        "'{name}' must be {what}, with all digits: digits are missing, received '{received}'"
+    ))
+}
+
+/// The same with what databases write into files: ` UTC` at the end, or no offset at all.
+fn instant_in_file(
+    name: &str,
+    value: Option<Scalar<'_>>,
+    zone: Option<&Zone>,
+) -> Result<Option<Millis>, ItemError> {
+    let Some(Scalar::Text(text)) = &value else {
+        return instant(name, value);
+    };
+    if let Some(local) = text.strip_suffix(" UTC")
+        && let Some(Written::Instant(millis)) = iso8601::read(&format!("{local}Z"))
+    {
+        return Ok(Some(millis));
+    }
+    let Some(Written::Local(_)) = iso8601::read(text) else {
+        return instant(name, value);
+    };
+    // Read as UTC, for the milliseconds.
+    match (zone, iso8601::read(&format!("{text}Z"))) {
+        (Some(zone), Some(Written::Instant(local))) => {
+            let (second, millis) = (local.div_euclid(1000), local.rem_euclid(1000));
+            Ok(Some(zone.instant(second) * 1000 + millis))
+        }
+        (None, _) => Err(ItemError(format!(
+            "'{name}' has no offset such as -05:00; --time-zone says what zone it is in, received {}",
+            Scalar::Text(text.as_ref().into())
+        ))),
+        _ => instant(name, value),
     }
 }
 
@@ -244,8 +270,7 @@ fn rounded(float: f64) -> Option<i64> {
     (float.abs() < EXACT).then(|| float.round() as i64)
 }
 
-fn end(ended_at: Option<Scalar<'_>>, duration: Option<Scalar<'_>>) -> Result<Option<End>, ItemError> {
-    let ended_at = instant("ended_at", ended_at)?;
+fn end(ended_at: Option<Millis>, duration: Option<Scalar<'_>>) -> Result<Option<End>, ItemError> {
     let duration = self::duration(duration)?;
     match (ended_at, duration) {
         (Some(_), Some(_)) => Err(ItemError("give either 'ended_at' or 'duration', not both".into())),

@@ -69,6 +69,31 @@ impl KeyHash {
         bytes.try_into().ok().map(Self)
     }
 
+    /// Of any secret.
+    pub fn of(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
+    /// From its hexadecimal digits; `None` for any other text.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
+        let byte = |pair: &[u8]| match pair {
+            [high, low] => Some(digit(*high)? * 16 + digit(*low)?),
+            _ => None,
+        };
+        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+        Self::from_bytes(&bytes?)
+    }
+
+    /// 64 hexadecimal digits.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The 32 bytes to store.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -113,17 +138,32 @@ pub enum Permission {
     SegmentsWrite,
     /// `POST /users/track`
     UsersTrack,
+    /// `GET /kpi/dau/data_series`
+    KpiDau,
+    /// `GET /kpi/mau/data_series`
+    KpiMau,
+    /// `GET /kpi/new_users/data_series`
+    KpiNewUsers,
+    /// `GET /kpi/uninstalls/data_series`
+    KpiUninstalls,
+    /// `GET /segments/data_series`
+    SegmentsDataSeries,
 }
 
 impl Permission {
     /// Every permission there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::SessionsDataSeries,
         Self::SessionsTrack,
         Self::SegmentsList,
         Self::SegmentsDetails,
         Self::SegmentsWrite,
         Self::UsersTrack,
+        Self::KpiDau,
+        Self::KpiMau,
+        Self::KpiNewUsers,
+        Self::KpiUninstalls,
+        Self::SegmentsDataSeries,
     ];
 
     /// As it is written on the command line and in messages.
@@ -135,6 +175,11 @@ impl Permission {
             Self::SegmentsDetails => "segments.details",
             Self::SegmentsWrite => "segments.write",
             Self::UsersTrack => "users.track",
+            Self::KpiDau => "kpi.dau.data_series",
+            Self::KpiMau => "kpi.mau.data_series",
+            Self::KpiNewUsers => "kpi.new_users.data_series",
+            Self::KpiUninstalls => "kpi.uninstalls.data_series",
+            Self::SegmentsDataSeries => "segments.data_series",
         }
     }
 

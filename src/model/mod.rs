@@ -4,31 +4,38 @@
 //! what every wire format ends in and what the recorder takes.
 
 mod app;
+mod field;
 mod filter;
 mod id;
 mod key;
 mod name;
+mod named;
 mod properties;
 mod segment;
 mod session;
+mod stored;
 mod user_attributes;
 mod workspace;
 
 pub use app::{App, NewApp};
-pub use filter::{Facts, Filter, FilterError, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH};
+pub use field::SessionField;
+pub use filter::{
+    Fact, Facts, Field, FieldError, Filter, FilterError, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH,
+};
 pub use id::{AppId, IdError, KeyId, SegmentId, WorkspaceId};
 pub use key::{ApiKey, KeyHash, KeySecret, NewKey, Permission, PermissionError, Permissions};
-pub use name::{Name, NameError};
+pub use name::{Name, NameError, is_invisible};
 pub use properties::{
     AttributeValue, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_RECORDED_ATTRIBUTES, MAX_VALUE_BYTES, Properties,
     PropertyError, PropertyFields,
 };
 pub use segment::{
-    DEFAULT_SEGMENT_LIMIT, NewSegment, Segment, SegmentChange, SegmentNotes, SegmentNotesError, Tracking,
+    DEFAULT_SEGMENT_LIMIT, NewSegment, Segment, SegmentChange, SegmentNotes, SegmentNotesError,
 };
 pub use session::{
     End, MAX_DURATION_MILLIS, MAX_SESSION_ID_BYTES, Millis, NewSession, Session, SessionEnd, SessionError,
     StoredSession,
 };
+pub use stored::{StoredProperties, is_stored_attributes, is_stored_properties};
 pub use user_attributes::{MAX_USER_ATTRIBUTES, UserAttributes, UserUpdate, UserUpdateError};
-pub use workspace::{DEFAULT_RATE_LIMIT, NewWorkspace, RateLimits, Workspace};
+pub use workspace::{DEFAULT_RATE_LIMIT, NewWorkspace, RateLimits, Weekday, Workspace};

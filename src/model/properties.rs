@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use super::SessionField;
+
 /// Attributes a session may have.
 pub const MAX_ATTRIBUTES: usize = 32;
 /// Attributes that a recorded session may have: its own and those of its user.
@@ -113,19 +115,19 @@ impl Properties {
     ) -> Result<Self, PropertyError> {
         let mut text = String::with_capacity(128);
         text.push('{');
-        write_field(&mut text, "platform", fields.platform)?;
-        write_field(&mut text, "os_version", fields.os_version)?;
-        write_field(&mut text, "app_version", fields.app_version)?;
-        write_field(&mut text, "device_model", fields.device_model)?;
+        write_field(&mut text, SessionField::Platform, fields.platform)?;
+        write_field(&mut text, SessionField::OsVersion, fields.os_version)?;
+        write_field(&mut text, SessionField::AppVersion, fields.app_version)?;
+        write_field(&mut text, SessionField::DeviceModel, fields.device_model)?;
         let country = fields.country.map(canonical_country).transpose()?;
-        write_field(&mut text, "country", country.as_deref())?;
+        write_field(&mut text, SessionField::Country, country.as_deref())?;
         if let Some(language) = fields
             .language
             .filter(|tag| tag.len() <= MAX_FIELD_BYTES && !is_language_tag(tag))
         {
             return Err(PropertyError::Language(language.to_owned()));
         }
-        write_field(&mut text, "language", fields.language)?;
+        write_field(&mut text, SessionField::Language, fields.language)?;
         if attributes.len() > limit {
             let count = attributes.len();
             return Err(PropertyError::AttributeCount { limit, count });
@@ -156,14 +158,14 @@ impl Properties {
     }
 }
 
-fn write_field(text: &mut String, field: &'static str, value: Option<&str>) -> Result<(), PropertyError> {
+fn write_field(text: &mut String, field: SessionField, value: Option<&str>) -> Result<(), PropertyError> {
     // Many SDKs send an empty text for what they don't know.
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Ok(());
     };
     if value.len() > MAX_FIELD_BYTES {
         return Err(PropertyError::FieldLength {
-            field,
+            field: field.name(),
             bytes: value.len(),
         });
     }
@@ -171,7 +173,7 @@ fn write_field(text: &mut String, field: &'static str, value: Option<&str>) -> R
         text.push(',');
     }
     text.push('"');
-    text.push_str(field);
+    text.push_str(field.name());
     text.push_str("\":");
     write_json_string(text, value);
     Ok(())

@@ -2,30 +2,12 @@
 
 use super::{Filter, Millis, Name, SegmentId};
 
-/// Segments with analytics tracking that a workspace may have where nothing else is configured.
-pub const DEFAULT_SEGMENT_LIMIT: u32 = 25;
+/// Segments with analytics tracking that a workspace may have where nothing else is configured: any number.
+pub const DEFAULT_SEGMENT_LIMIT: u32 = 0;
 /// Longest description.
 const MAX_DESCRIPTION_BYTES: usize = 1_000;
 const MAX_TAGS: usize = 20;
 const MAX_TAG_BYTES: usize = 100;
-
-/// Whether a segment's sessions are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tracking {
-    /// Not at all.
-    Off,
-    /// New ones are, and the past is being counted: there is no answer yet.
-    Counting,
-    /// All of them.
-    On,
-}
-
-impl Tracking {
-    /// Whether it was turned on, counted or not.
-    pub fn is_enabled(self) -> bool {
-        self != Self::Off
-    }
-}
 
 /// What people write about a segment besides its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,8 +102,8 @@ pub struct Segment {
     pub notes: SegmentNotes,
     /// Which sessions belong to it.
     pub filter: Filter,
-    /// Whether they are counted.
-    pub tracking: Tracking,
+    /// Whether analytics tracking is on, so that its series may be asked for.
+    pub tracked: bool,
     /// Unix milliseconds.
     pub created_at: Millis,
     /// Unix milliseconds of the last change of anything above.
@@ -139,11 +121,11 @@ pub struct NewSegment {
     pub notes: SegmentNotes,
     /// Which sessions belong to it.
     pub filter: Filter,
-    /// Whether tracking starts at once.
+    /// Whether tracking is on from the beginning.
     pub track: bool,
 }
 
-/// What changes; `None` leaves it as it is. Another filter is counted anew.
+/// What changes; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
 pub struct SegmentChange {
     /// Must not be taken in the workspace.

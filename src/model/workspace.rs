@@ -23,6 +23,65 @@ impl Default for RateLimits {
     }
 }
 
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Weekday {
+    /// The first day of a week where nothing else is said.
+    #[default]
+    Monday,
+    /// The day after.
+    Tuesday,
+    /// The day after.
+    Wednesday,
+    /// The day after.
+    Thursday,
+    /// The day after.
+    Friday,
+    /// The day after.
+    Saturday,
+    /// The day before Monday.
+    Sunday,
+}
+
+impl Weekday {
+    /// All of them, from Monday.
+    pub const ALL: [Self; 7] = [
+        Self::Monday,
+        Self::Tuesday,
+        Self::Wednesday,
+        Self::Thursday,
+        Self::Friday,
+        Self::Saturday,
+        Self::Sunday,
+    ];
+
+    /// As answers write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Monday => "monday",
+            Self::Tuesday => "tuesday",
+            Self::Wednesday => "wednesday",
+            Self::Thursday => "thursday",
+            Self::Friday => "friday",
+            Self::Saturday => "saturday",
+            Self::Sunday => "sunday",
+        }
+    }
+
+    /// Days since Monday.
+    pub fn days_since_monday(self) -> i64 {
+        match self {
+            Self::Monday => 0,
+            Self::Tuesday => 1,
+            Self::Wednesday => 2,
+            Self::Thursday => 3,
+            Self::Friday => 4,
+            Self::Saturday => 5,
+            Self::Sunday => 6,
+        }
+    }
+}
+
 /// The tenant: a name, a time zone and limits; apps and keys belong to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {
@@ -36,6 +95,13 @@ pub struct Workspace {
     pub rate_limits: RateLimits,
     /// Segments that may have analytics tracking on.
     pub segment_limit: u32,
+}
+
+impl Workspace {
+    /// The day on which its weeks begin. No workspace can choose another one yet.
+    pub fn first_weekday(&self) -> Weekday {
+        Weekday::default()
+    }
 }
 
 /// What is needed to create a workspace.

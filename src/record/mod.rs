@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use self::queue::{Commit, Queue};
 use crate::metrics::{Metrics, OutcomeKind};
-use crate::model::{Session, SessionEnd};
+use crate::model::{AppId, Session, SessionEnd};
 use crate::store::{Recorded, Store, StoreError};
 
 /// What became of the sessions of one call.
@@ -105,9 +105,18 @@ impl Commit for Sessions {
     type Item = Session;
     type Outcome = Recorded;
 
+    fn bytes(session: &Session) -> usize {
+        let identity = |id: Option<&str>| id.map_or(0, str::len);
+        session.session_id().len()
+            + identity(session.user_id())
+            + identity(session.device_id())
+            + session.properties().as_str().len()
+    }
+
     async fn commit(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError> {
         let metrics = &self.metrics;
         metrics.commit_sessions.observe(sessions.len() as f64);
+        let apps = runs(&sessions);
         let started = Instant::now();
         let result = self.store.record(sessions).await;
         metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
@@ -116,6 +125,7 @@ impl Commit for Sessions {
                 let tally = tally(outcomes);
                 metrics.sessions(OutcomeKind::recorded, tally.new);
                 metrics.sessions(OutcomeKind::duplicate, tally.duplicates);
+                note_apps(metrics, &apps, outcomes);
             }
             Err(_) => {
                 metrics.commit_failures.inc();
@@ -132,8 +142,33 @@ impl Commit for Ends {
     type Item = SessionEnd;
     type Outcome = bool;
 
+    fn bytes(end: &SessionEnd) -> usize {
+        end.session_id().len()
+    }
+
     async fn commit(&self, ends: Vec<SessionEnd>) -> Result<Vec<bool>, StoreError> {
         self.0.end_sessions(ends).await
+    }
+}
+
+/// The apps of sessions, each with how many follow one another: one entry for most batches.
+fn runs(sessions: &[Session]) -> Vec<(AppId, usize)> {
+    let same_app = sessions.chunk_by(|one, next| one.app() == next.app());
+    let run = |run: &[Session]| Some((run.first()?.app(), run.len()));
+    same_app.filter_map(run).collect()
+}
+
+fn note_apps(metrics: &Metrics, apps: &[(AppId, usize)], outcomes: &[Recorded]) {
+    let mut rest = outcomes;
+    for (app, length) in apps {
+        let Some((outcomes, later)) = rest.split_at_checked(*length) else {
+            return;
+        };
+        rest = later;
+        let new = tally(outcomes).new;
+        if new > 0 {
+            metrics.app_sessions(*app, new);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
-//! Work that waits for the store: gathered into groups, bounded in items.
+//! Work that waits for the store: gathered into groups, bounded in items and in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -10,8 +11,10 @@ use tokio::task::JoinHandle;
 use super::RecordError;
 use crate::store::StoreError;
 
-/// Items that may wait, about 60 MB of sessions; also the most that one call may bring.
+/// Places for items that wait, about 60 MB of sessions as most are. One call never needs more.
 const MAX_WAITING: u32 = 200_000;
+/// Bytes of an item beyond which it takes more than one place: sessions can have 16 KiB.
+const PLACE: usize = 1_024;
 /// Calls that may wait.
 const MAX_CALLS: usize = 4_096;
 /// Items in a commit, unless one call brings more: longer commits make everyone wait longer and gain little.
@@ -25,6 +28,9 @@ pub(super) trait Commit: Send + Sync + 'static {
     type Item: Send + 'static;
     type Outcome: Send + 'static;
 
+    /// About how many bytes an item holds.
+    fn bytes(item: &Self::Item) -> usize;
+
     /// All of them or none; the outcomes in the order of the items.
     async fn commit(&self, items: Vec<Self::Item>) -> Result<Vec<Self::Outcome>, StoreError>;
 }
@@ -32,6 +38,7 @@ pub(super) trait Commit: Send + Sync + 'static {
 /// A handle to the task that commits; clones share it.
 pub(super) struct Queue<C: Commit> {
     places: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
     sender: Arc<Mutex<Option<mpsc::Sender<Submission<C>>>>>,
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -40,6 +47,7 @@ impl<C: Commit> Clone for Queue<C> {
     fn clone(&self) -> Self {
         Self {
             places: self.places.clone(),
+            waiting: self.waiting.clone(),
             sender: self.sender.clone(),
             task: self.task.clone(),
         }
@@ -52,7 +60,19 @@ struct Submission<C: Commit> {
     items: Vec<C::Item>,
     done: oneshot::Sender<Result<Outcomes<C>, RecordError>>,
     /// Frees the items' places in the queue when the submission is done.
-    _places: OwnedSemaphorePermit,
+    _places: Places,
+}
+
+struct Places {
+    items: usize,
+    waiting: Arc<AtomicUsize>,
+    _taken: OwnedSemaphorePermit,
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.items, Ordering::Relaxed);
+    }
 }
 
 impl<C: Commit> Queue<C> {
@@ -60,6 +80,7 @@ impl<C: Commit> Queue<C> {
         let (sender, receiver) = mpsc::channel(MAX_CALLS);
         Self {
             places: Arc::new(Semaphore::new(MAX_WAITING as usize)),
+            waiting: Arc::default(),
             sender: Arc::new(Mutex::new(Some(sender))),
             task: Arc::new(Mutex::new(Some(tokio::spawn(run(Arc::new(commit), receiver))))),
         }
@@ -70,12 +91,7 @@ impl<C: Commit> Queue<C> {
         &self,
         items: Vec<C::Item>,
     ) -> Result<oneshot::Receiver<Result<Outcomes<C>, RecordError>>, RecordError> {
-        let count = u32::try_from(items.len()).map_err(|_| RecordError::Full)?;
-        let places = self
-            .places
-            .clone()
-            .try_acquire_many_owned(count)
-            .map_err(|_| RecordError::Full)?;
+        let places = self.places_for(&items)?;
         let sender = self.sender.lock().clone().ok_or(RecordError::Closed)?;
         let (done, outcomes) = oneshot::channel();
         let submission = Submission {
@@ -90,9 +106,22 @@ impl<C: Commit> Queue<C> {
         Ok(outcomes)
     }
 
+    fn places_for(&self, items: &[C::Item]) -> Result<Places, RecordError> {
+        let needed: usize = items.iter().map(|item| 1 + C::bytes(item) / PLACE).sum();
+        let needed = u32::try_from(needed).unwrap_or(u32::MAX).min(MAX_WAITING);
+        let taken = self.places.clone().try_acquire_many_owned(needed);
+        let taken = taken.map_err(|_| RecordError::Full)?;
+        self.waiting.fetch_add(items.len(), Ordering::Relaxed);
+        Ok(Places {
+            items: items.len(),
+            waiting: self.waiting.clone(),
+            _taken: taken,
+        })
+    }
+
     /// Items that wait or are being committed.
     pub(super) fn depth(&self) -> usize {
-        (MAX_WAITING as usize).saturating_sub(self.places.available_permits())
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Commits what waits, then ends the task. Later calls are refused.
@@ -149,7 +178,7 @@ async fn commit<C: Commit>(committer: &C, mut group: Vec<Submission<C>>) {
     let (mut outcomes, failure) = match result {
         Ok(outcomes) => (outcomes.into_iter(), None),
         Err(error) => {
-            tracing::error!(%error, "a commit failed; nothing of it was recorded");
+            tracing::error!(%error, "a commit failed; nothing of it is acknowledged");
             (Vec::new().into_iter(), Some(error))
         }
     };
@@ -160,5 +189,42 @@ async fn commit<C: Commit>(committer: &C, mut group: Vec<Submission<C>>) {
         };
         // Nobody waits any more: the items are committed all the same.
         let _ = submission.done.send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store that never answers.
+    struct Stuck;
+
+    #[async_trait]
+    impl Commit for Stuck {
+        type Item = Vec<u8>;
+        type Outcome = ();
+
+        fn bytes(item: &Vec<u8>) -> usize {
+            item.len()
+        }
+
+        async fn commit(&self, _: Vec<Vec<u8>>) -> Result<Vec<()>, StoreError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_in_items_and_in_memory() {
+        for (bytes, per_call, calls) in [(100, 10_000, 20), (10 * PLACE, 1_000, 18)] {
+            let queue = Queue::start(Stuck);
+            let call = || queue.submit(vec![vec![0; bytes]; per_call]);
+            let accepted: Vec<_> = std::iter::from_fn(|| call().ok()).collect();
+            assert_eq!(accepted.len(), calls);
+            assert_eq!(queue.depth(), calls * per_call);
+            assert!(matches!(call(), Err(RecordError::Full)));
+        }
+        // One call may bring more than may wait otherwise.
+        let queue = Queue::start(Stuck);
+        assert!(queue.submit(vec![vec![0; 100]; 300_000]).is_ok());
     }
 }

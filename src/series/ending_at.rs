@@ -9,11 +9,13 @@ const SHOWN: usize = 100;
 /// The text is none of the accepted forms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'ending_at' must be an ISO 8601 date or date and time of the years 1970 to 9999, such as 2018-06-28, \
+    "'{name}' must be an ISO 8601 date or date and time of the years 1970 to 9999, such as 2018-06-28, \
      2018-06-28T23:59:59 (the workspace's time zone), 2018-06-28T23:59:59-05:00, 2018-06-28T23:59:59Z or \
      20180628T235959Z, or Unix seconds of 9 to 11 digits, received '{received}'"
 )]
 pub struct EndingAtError {
+    /// What it was given for.
+    name: &'static str,
     /// The first hundred characters, with a mark where it was cut.
     received: String,
 }
@@ -60,9 +62,18 @@ impl EndingAt {
 /// # Errors
 /// Names the accepted forms and what was received.
 pub fn parse(text: &str) -> Result<EndingAt, EndingAtError> {
+    parse_named("ending_at", text)
+}
+
+/// The same of a parameter with another name.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_named(name: &'static str, text: &str) -> Result<EndingAt, EndingAtError> {
     unix_seconds(text)
         .or_else(|| written(text))
         .ok_or_else(|| EndingAtError {
+            name,
             received: text.chars().take(SHOWN).collect(),
         })
 }

@@ -5,17 +5,21 @@
 //! quarter hours.
 
 mod civil;
+mod earlier;
 pub mod ending_at;
 pub mod iso8601;
 #[cfg(test)]
 mod naive;
 mod quantised;
+mod range;
 mod unit;
 mod window;
 mod zone;
 
 pub use civil::Date;
+pub use earlier::{Cut, Units};
 pub use ending_at::{EndingAt, EndingAtError};
+pub use range::{MOST_DAYS, Range, RangeError, Step, StepError};
 pub use unit::{Length, Unit, UnitError};
 pub use window::{Label, Window};
 pub use zone::Zone;

@@ -7,16 +7,15 @@ use super::ending_at::EndingAt;
 use super::quantised::{QUARTER, Stretches};
 use super::{Length, Unit, Zone};
 
-const HOUR: i64 = 3600;
+pub(super) const HOUR: i64 = 3600;
 /// More than any day is longer, or any wall-clock time is off, by changes of the offset.
-const MARGIN: i64 = 4 * DAY;
+pub(super) const MARGIN: i64 = 4 * DAY;
 
 /// Whole units of a time zone, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    unit: Unit,
-    edges: Vec<i64>,
-    labels: Vec<Label>,
+    pub(super) edges: Vec<i64>,
+    pub(super) labels: Vec<Label>,
 }
 
 impl Window {
@@ -31,7 +30,7 @@ impl Window {
         let stretches = Stretches::new(zone, around - span - MARGIN, around + MARGIN);
         match unit {
             Unit::Day => days(&stretches, length, last),
-            Unit::Hour => hours(&stretches, length, last),
+            Unit::Hour => hours(&stretches, last, |units, _| units == length.get()),
         }
     }
 
@@ -46,17 +45,12 @@ impl Window {
         self.labels.iter().copied()
     }
 
-    /// What the units are.
-    pub fn unit(&self) -> Unit {
-        self.unit
-    }
-
     /// From units that were collected backwards.
-    fn from_backwards(unit: Unit, end: i64, mut starts: Vec<(i64, Label)>) -> Self {
+    pub(super) fn from_backwards(end: i64, mut starts: Vec<(i64, Label)>) -> Self {
         starts.reverse();
         let labels = starts.iter().map(|(_, label)| *label).collect();
         let edges = starts.into_iter().map(|(start, _)| start).chain([end]).collect();
-        Self { unit, edges, labels }
+        Self { edges, labels }
     }
 }
 
@@ -76,12 +70,12 @@ fn days(stretches: &Stretches, length: Length, last: EndingAt) -> Window {
         day -= 1;
         date = date.previous();
     }
-    Window::from_backwards(Unit::Day, end, starts)
+    Window::from_backwards(end, starts)
 }
 
 /// The day that contains an instant: the latest date that has begun. Usually the date that clocks show, but where
 /// they were put back over midnight, the new day has begun already.
-fn day_of(stretches: &Stretches, second: i64) -> i64 {
+pub(super) fn day_of(stretches: &Stretches, second: i64) -> i64 {
     let mut day = (second + stretches.at(second).offset).div_euclid(DAY);
     while stretches
         .first_instant_of(day + 1)
@@ -99,7 +93,9 @@ fn next_day(stretches: &Stretches, day: i64) -> i64 {
         .unwrap_or((day + 1) * DAY)
 }
 
-fn hours(stretches: &Stretches, length: Length, last: EndingAt) -> Window {
+/// The hours that end with the one that is asked for, back to the one that is the last wanted: `is_enough` is asked with the
+/// number of hours and the first instant of the earliest.
+pub(super) fn hours(stretches: &Stretches, last: EndingAt, is_enough: impl Fn(usize, i64) -> bool) -> Window {
     let second = match last {
         // Of a date alone, the last hour.
         EndingAt::Date(day) if stretches.first_instant_of(day).is_some() => {
@@ -111,18 +107,18 @@ fn hours(stretches: &Stretches, length: Length, last: EndingAt) -> Window {
     let stretch = stretches.at(second);
     let hour_end = (start + stretch.offset).div_euclid(HOUR) * HOUR + HOUR - stretch.offset;
     let end = hour_end.min(stretch.end);
-    let mut starts = Vec::with_capacity(length.get());
+    let mut starts = Vec::new();
     loop {
         starts.push((start, label));
-        if starts.len() == length.get() {
-            return Window::from_backwards(Unit::Hour, end, starts);
+        if is_enough(starts.len(), start) {
+            return Window::from_backwards(end, starts);
         }
         (start, label) = hour_of(stretches, start - QUARTER);
     }
 }
 
 /// The first instant of the hour that contains an instant.
-fn hour_of(stretches: &Stretches, second: i64) -> (i64, Label) {
+pub(super) fn hour_of(stretches: &Stretches, second: i64) -> (i64, Label) {
     let stretch = stretches.at(second);
     let hour = (second + stretch.offset).div_euclid(HOUR) * HOUR - stretch.offset;
     let start = hour.max(stretch.start);

@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
+use super::civil::DAY;
+use super::quantised::Stretches;
+
 /// An IANA time zone. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(TimeZone);
@@ -32,6 +35,12 @@ impl Zone {
             .map(|name| name.as_str().to_owned())
             .collect();
         names.into_iter().filter(|name| Self::new(name).is_some())
+    }
+
+    /// The instant (Unix seconds) at which local clocks show a time (seconds since 1970-01-01T00:00 on them): the first of
+    /// two, and after a gap where they never do.
+    pub fn instant(&self, local: i64) -> i64 {
+        Stretches::new(self, local - 2 * DAY, local + 2 * DAY).resolve(local)
     }
 
     /// Seconds east of UTC at an instant (Unix seconds). Beyond the years −9999 to 9999: as at their end.
@@ -64,5 +73,18 @@ mod tests {
             assert!(Zone::new(unknown).is_none(), "{unknown}");
         }
         assert!(Zone::all_names().count() > 400);
+    }
+
+    #[test]
+    fn local_times_become_instants() {
+        let zone = Zone::new("America/New_York").unwrap();
+        // 2018-06-28T23:59:59, then one that occurs twice (2018-11-04T01:30) and one that never does (2018-03-11T02:30).
+        for (local, instant) in [
+            (1_530_230_399, 1_530_244_799),
+            (1_541_295_000, 1_541_309_400),
+            (1_520_735_400, 1_520_751_600),
+        ] {
+            assert_eq!(zone.instant(local), instant);
+        }
     }
 }

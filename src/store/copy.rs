@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 
 use super::records::{SessionRecord, UserRecord};
 use super::sqlite::{self, SqliteStore};
-use super::{Role, Scope, Selection, Store, StoreError};
+use super::{Administration, Role, Scope, Selection, Store, StoreError, Whose, count_patiently};
+use crate::catalog::{Catalog, Change, LeftOut};
 use crate::model::{AppId, SegmentId};
 
 /// Batches that wait to be written.
@@ -25,8 +26,8 @@ pub enum Step {
     Users(u64),
     /// Sessions that were copied so far.
     Sessions(u64),
-    /// The past of tracked segments is counted, this many percent.
-    Segments(u64),
+    /// A series that needs counting first is counted, this many percent.
+    Counting(u64),
     /// Series that were compared so far.
     Series(u64),
 }
@@ -70,11 +71,25 @@ pub async fn copy(
     to: &dyn Store,
     progress: &(dyn Fn(Step) + Sync),
 ) -> Result<Copied, StoreError> {
-    // Only what is counted can be compared.
-    while from.count_some().await? {
-        progress(Step::Segments(from.counting(None).await?.percent()));
-    }
+    let mut copied = transfer(from, to, progress).await?;
+    compare(from, to, progress, &mut copied).await?;
+    Ok(copied)
+}
+
+/// Copies everything and compares nothing.
+async fn transfer(
+    from: &dyn Store,
+    to: &dyn Store,
+    progress: &(dyn Fn(Step) + Sync),
+) -> Result<Copied, StoreError> {
     let records = from.records().await?;
+    let (_, left_out) = Catalog::new(&records);
+    let lost = |entry: &&LeftOut| entry.hides_sessions() || records.unreadable.contains(entry);
+    if let Some(entry) = left_out.iter().find(lost) {
+        return Err(StoreError::Unusable(format!(
+            "{entry}; copy the store with the version that wrote it"
+        )));
+    }
     let stranger = to.catalog().workspaces().iter().find_map(|there| {
         let id = there.workspace.id.to_string();
         let known = records.workspaces.iter().any(|workspace| workspace.id == id);
@@ -92,7 +107,7 @@ pub async fn copy(
         .iter()
         .map(|entry| entry.workspace.id)
         .collect();
-    to.adopt(records).await?;
+    to.change(Change::Adopt(records)).await?;
     let mut copied = Copied::default();
 
     let (sender, mut batches) = mpsc::channel::<Vec<UserRecord>>(WAITING);
@@ -124,11 +139,6 @@ pub async fn copy(
         };
         both(from.dump_sessions(selection, sender), write).await?;
     }
-
-    while to.count_some().await? {
-        progress(Step::Segments(to.counting(None).await?.percent()));
-    }
-    compare(from, to, progress, &mut copied).await?;
     Ok(copied)
 }
 
@@ -155,16 +165,24 @@ async fn compare(
         .collect();
     let catalog = to.catalog();
     for entry in catalog.workspaces() {
-        let tracked = entry
-            .segments
-            .iter()
-            .filter(|segment| segment.tracking.is_enabled());
+        let tracked = entry.segments.iter().filter(|segment| segment.tracked);
         let segments: Vec<Option<SegmentId>> = std::iter::once(None)
             .chain(tracked.map(|segment| Some(segment.id)))
             .collect();
+        // A store that counts many apps at once has all of these counts then.
+        let scope = Scope::Workspace(entry.workspace.id);
+        for segment in &segments {
+            let asked = (scope, segment.map_or(Whose::Everyone, Whose::Segment));
+            let counting = |percent| progress(Step::Counting(percent));
+            let counts = |store| count_patiently(store, asked, &edges, &counting);
+            tokio::try_join!(counts(from), counts(to))?;
+        }
         for app in &entry.apps {
             for segment in &segments {
-                let counts = |store| count(store, app.id, *segment, &edges);
+                let whose = segment.map_or(Whose::Everyone, Whose::Segment);
+                let asked = (Scope::App(app.id), whose);
+                let counting = |percent| progress(Step::Counting(percent));
+                let counts = |store| count_patiently(store, asked, &edges, &counting);
                 let (old, new) = tokio::try_join!(counts(from), counts(to))?;
                 let differs = old
                     .iter()
@@ -190,15 +208,6 @@ async fn compare(
     Ok(())
 }
 
-async fn count(
-    store: &dyn Store,
-    app: AppId,
-    segment: Option<SegmentId>,
-    edges: &[i64],
-) -> Result<Vec<u64>, StoreError> {
-    store.count(Scope::App(app), segment, edges).await
-}
-
 /// Backs up a store into one file, a store of the embedded kind; `file` must not exist.
 pub(super) async fn into_file(store: &dyn Store, file: &Path) -> Result<(), StoreError> {
     let failed =
@@ -213,7 +222,7 @@ pub(super) async fn into_file(store: &dyn Store, file: &Path) -> Result<(), Stor
         .map_err(failed)?;
     let embedded = SqliteStore::open(directory.path(), Role::Command)?;
     let copied = async {
-        copy(store, &embedded, &|_| {}).await?;
+        transfer(store, &embedded, &|_| {}).await?;
         embedded.backup(file).await
     }
     .await;

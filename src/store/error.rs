@@ -3,36 +3,44 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use crate::catalog::Refusal;
+
 /// Why a store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Not now: disk full, engine down, another process holds the store. Nothing was changed; try again.
     #[error("the store can't do this right now: {0}")]
     Unavailable(String),
+    /// The answer needs more counting than anybody should wait for; this many percent are done, and the work goes on.
+    #[error("counting sessions ({0} %)")]
+    Counting(u64),
+    /// Not now, and a part of it may be done. The same once more completes it, and does nothing twice.
+    #[error("the store can't do this right now, and may have done a part of it: {0}")]
+    Partial(String),
     /// An id or name is taken, or the like. Trying again does not help.
     #[error("{0}")]
     Conflict(String),
     /// What the call refers to does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// The store itself is not usable: wrong version, damaged, not a store.
+    /// The store itself is not usable: wrong version, damaged, not a store, deleted while it was open. Only its operator can
+    /// help.
     #[error("{0}")]
     Unusable(String),
 }
 
 impl StoreError {
-    /// An id that something else has.
-    pub(super) fn id_taken(id: &str, kind: &str) -> Self {
-        Self::Conflict(format!(
-            "the id {id} is taken by another {kind}; ids are unique on the whole server"
-        ))
+    /// The same error of something of which a part may be done.
+    pub(super) fn partly(self) -> Self {
+        match self {
+            Self::Unavailable(why) => Self::Partial(why),
+            other => other,
+        }
     }
 
-    /// A name that something else of its kind has.
-    pub(super) fn name_taken(noun: &str, name: &str) -> Self {
-        Self::Conflict(format!(
-            "there is a {noun} named '{name}' already; names are unique"
-        ))
+    /// Somebody else deleted what the call refers to while it was under way.
+    pub(super) fn changed_meanwhile() -> Self {
+        Self::Unavailable("an app or workspace was deleted meanwhile; try again".into())
     }
 
     /// There is no such thing.
@@ -40,17 +48,14 @@ impl StoreError {
         Self::NotFound(format!("unknown {noun} {id}"))
     }
 
-    /// As many segments are tracked as may be.
-    pub(super) fn too_many_tracked(tracked: u32, limit: u32) -> Self {
-        Self::Conflict(format!(
-            "analytics tracking is on for {tracked} segments of this workspace, and its limit is {limit}; turn it off for \
-             one with 'sessionmeter segment untrack', or raise the limit with 'sessionmeter workspace set-segment-limit'"
-        ))
+    /// What sessions name is not there.
+    pub(super) fn no_combination(number: u64) -> Self {
+        Self::damaged(format!("there is no combination of properties {number}"))
     }
 
-    /// Asked for in the moment in which it was counted anew.
-    pub(super) fn not_counted() -> Self {
-        Self::Conflict("segment is being counted (0 %)".into())
+    /// The store is about to end, or has.
+    pub(super) fn closed() -> Self {
+        Self::Unavailable("the store is closed".into())
     }
 
     /// What is written would replace something.
@@ -61,5 +66,14 @@ impl StoreError {
     /// The store holds what this program would never have written.
     pub(super) fn damaged(what: impl Display) -> Self {
         Self::Unusable(format!("the store is damaged: {what}"))
+    }
+}
+
+impl From<Refusal> for StoreError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown { .. } => Self::NotFound(refusal.to_string()),
+            _ => Self::Conflict(refusal.to_string()),
+        }
     }
 }

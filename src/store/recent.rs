@@ -10,8 +10,45 @@ const GENERATION: usize = 220_000;
 
 /// A hash of a text with a random key: 128 bits that nobody outside can foresee. Two texts with the same digest are
 /// less likely than a disk that returns wrong data.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Digest(u64, u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Digest(u64, u64);
+
+impl Digest {
+    /// The digest of the text together with a number.
+    pub(super) fn with(self, number: u64) -> Self {
+        // Digests are random, and this only moves them: numbers of one text never meet, and those of two texts no more
+        // likely than the texts themselves. Maps look at the first half, so that is stirred.
+        Self(
+            self.0 ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            self.1.wrapping_add(number),
+        )
+    }
+}
+
+/// Makes digests with one random key, wherever that is done.
+#[derive(Clone)]
+pub(super) struct Digests {
+    /// Has the key, and nothing else yet.
+    hasher: SipHasher13,
+}
+
+impl Default for Digests {
+    fn default() -> Self {
+        Self {
+            hasher: SipHasher13::new_with_keys(random(), random()),
+        }
+    }
+}
+
+impl Digests {
+    /// The digest of a text.
+    pub(super) fn of(&self, text: impl Hash) -> Digest {
+        let mut hasher = self.hasher;
+        text.hash(&mut hasher);
+        let hash = hasher.finish128();
+        Digest(hash.h1, hash.h2)
+    }
+}
 
 impl Hash for Digest {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -44,8 +81,7 @@ type Generation<V> = HashMap<Digest, V, BuildHasherDefault<AsItIs>>;
 
 /// Keeps what was used since the last change of generations, and what was used in the one before.
 pub(super) struct Recent<V> {
-    /// Has the key, and nothing else yet.
-    hasher: SipHasher13,
+    digests: Digests,
     young: Generation<V>,
     old: Generation<V>,
 }
@@ -57,7 +93,7 @@ fn random() -> u64 {
 impl<V> Default for Recent<V> {
     fn default() -> Self {
         Self {
-            hasher: SipHasher13::new_with_keys(random(), random()),
+            digests: Digests::default(),
             young: Generation::default(),
             old: Generation::default(),
         }
@@ -76,35 +112,36 @@ impl<V: Copy> Recent<V> {
         text: impl Hash,
         look_up: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, E> {
-        let digest = self.digest(text);
-        if let Some(value) = self.young.get(&digest) {
-            return Ok(*value);
+        let digest = self.digests.of(text);
+        if let Some(value) = self.known(digest) {
+            return Ok(value);
         }
-        let value = match self.old.get(&digest) {
-            Some(value) => *value,
-            None => look_up()?,
-        };
-        self.insert(digest, value);
+        let value = look_up()?;
+        self.note(digest, value);
         Ok(value)
+    }
+
+    /// What is known of the text that has this digest.
+    pub(super) fn known(&mut self, digest: Digest) -> Option<V> {
+        if let Some(value) = self.young.get(&digest) {
+            return Some(*value);
+        }
+        let value = *self.old.get(&digest)?;
+        self.note(digest, value);
+        Some(value)
     }
 
     /// From now on this is known of a text.
     pub(super) fn set(&mut self, text: impl Hash, value: V) {
-        self.insert(self.digest(text), value);
+        self.note(self.digests.of(text), value);
     }
 
-    fn insert(&mut self, digest: Digest, value: V) {
+    /// The same of the text that has this digest.
+    pub(super) fn note(&mut self, digest: Digest, value: V) {
         if self.young.len() == GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(digest, value);
-    }
-
-    fn digest(&self, text: impl Hash) -> Digest {
-        let mut hasher = self.hasher;
-        text.hash(&mut hasher);
-        let hash = hasher.finish128();
-        Digest(hash.h1, hash.h2)
     }
 
     /// Forgets everything.
@@ -138,6 +175,15 @@ mod tests {
         assert_eq!(recent.get_or_else(("failed", 0), || Ok::<_, &str>(7)), Ok(7));
         recent.set(("failed", 0), 8);
         assert_eq!(recent.get_or_else(("failed", 0), || Ok::<_, &str>(9)), Ok(8));
+        let digests = Digests::default();
+        let numbered: Vec<Digest> = (0..3).map(|number| digests.of("text").with(number)).collect();
+        for (number, digest) in (0..).zip(&numbered) {
+            assert_eq!(recent.known(*digest), None);
+            recent.note(*digest, number);
+        }
+        assert_eq!(recent.known(digests.of("text")), Some(0));
+        assert_eq!(recent.known(numbered[2]), Some(2));
+        assert_eq!(recent.known(Digests::default().of("text")), None);
         recent.clear();
         assert_eq!(recent.get_or_else(("often", 1), || Ok::<_, ()>(5)), Ok(5));
     }

@@ -1,6 +1,7 @@
 //! Web pages: `GET /session.js`, and `POST /sessions/collect`, to which the script reports.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -13,14 +14,21 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use crate::api::body::{Accepted, JSON, parsed};
+use crate::api::body::{Accepted, BodyRefusals, JSON, parsed};
 use crate::api::error::{ApiError, ErrorBody, json};
 use crate::api::state::ApiState;
-use crate::api::track::{TrackResponse, TrackedSession, record_batch};
-use crate::collect::{Batch, Context, json as wire};
+use crate::api::track::{SessionFields, TrackResponse, record_batch};
+use crate::catalog::Catalog;
+use crate::collect::json::{self as wire, BodyError};
+use crate::collect::{Batch, Context};
 use crate::model::AppId;
 
-const SCRIPT: &str = include_str!("session.js");
+/// The script as it is served: its comments and indentation are for those who read it here.
+static SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    let lines = include_str!("session.js").lines().map(str::trim_start);
+    let code = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    code.fold(String::new(), |script, line| script + line + "\n")
+});
 /// What `sendBeacon` can send to another origin without asking first.
 const TEXT: &str = "text/plain";
 /// Seconds for which a browser does not ask for the script again.
@@ -33,7 +41,7 @@ pub(super) async fn script(request: HeaderMap) -> Response<Body> {
     let known = request.get(IF_NONE_MATCH).is_some_and(|known| *known == tag);
     let mut response = match known {
         true => StatusCode::NOT_MODIFIED.into_response(),
-        false => Body::from(SCRIPT).into_response(),
+        false => Body::from(SCRIPT.as_str()).into_response(),
     };
     let headers = response.headers_mut();
     headers.insert(
@@ -64,13 +72,25 @@ pub(super) struct CollectRequest {
     app_id: String,
     /// As `POST /sessions/track` takes them; `app_id` may be left out.
     #[schema(min_items = 1, max_items = 10_000)]
-    sessions: Vec<TrackedSession>,
+    sessions: Vec<CollectedSession>,
+}
+
+/// A session of the body's app.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+struct CollectedSession {
+    /// The body's app, if it is named here as well.
+    #[schema(required = false, example = "00dc3cf6-1763-5d5b-8264-db458aa346c3")]
+    app_id: String,
+    #[serde(flatten)]
+    fields: SessionFields,
 }
 
 /// Record sessions of a web page
 ///
 /// What `session.js` reports to: no key, only the public id of an app. The body is JSON, also when it is called
-/// `text/plain`, which browsers may send to another origin without asking first.
+/// `text/plain`, which browsers may send to another origin without asking first. An optional field that does not fit is
+/// mended or left out; a session is refused only for its app, its id or its start.
 #[utoipa::path(
     post,
     path = "/sessions/collect",
@@ -81,10 +101,11 @@ pub(super) struct CollectRequest {
     })),
     responses(
         (status = 201, description = "Recorded, durably; `errors` lists sessions that were refused", body = TrackResponse),
-        (status = 400, description = "The body can't be read, the app is unknown, or every session was refused", body = ErrorBody),
-        (status = 413, description = "The body is too large", body = ErrorBody),
-        (status = 415, description = "Content type or encoding is not understood", body = ErrorBody),
-        (status = 429, description = "Too many requests from this address in this minute", body = ErrorBody),
+        (status = 400, description = "The body can't be read, the app is unknown, or every session was refused", body = ErrorBody,
+            example = json!({"message": "'app_id' must be the id of an app, received 'web'"})),
+        BodyRefusals,
+        (status = 429, description = "Too many requests from this address in this minute", body = ErrorBody,
+            example = json!({"message": "more than 600 requests in this minute from this address; try again in 37 seconds"})),
         (status = 503, description = "The store can't take the write now; nothing was recorded, try again", body = ErrorBody),
     )
 )]
@@ -96,21 +117,33 @@ pub(super) async fn collect(State(state): State<ApiState>, request: Request<Body
 }
 
 async fn record(state: &ApiState, request: Request<Body>) -> Result<TrackResponse, ApiError> {
-    let catalog = state.store().catalog();
-    let parse = move |bytes: &[u8], _: &str| -> Result<Batch, ApiError> {
-        let app = app(bytes)?;
-        let found = app.parse::<AppId>().ok().and_then(|id| catalog.app(id));
-        let (workspace, app) = found.ok_or_else(|| {
-            let shown: String = app.chars().take(100).collect();
-            ApiError::bad_request(format!("'app_id' must be the id of an app, received '{shown}'"))
-        })?;
-        let context = Context {
-            workspace,
-            default_app: Some(app.id),
-            now: jiff::Timestamp::now().as_millisecond(),
-        };
-        let batch = wire::read_object(bytes, &context);
-        batch.map_err(|error| ApiError::bad_request(error.to_string()))
+    let parse = {
+        let state = state.clone();
+        move |bytes: &[u8], _: &str| {
+            let app = app(bytes)?;
+            let unknown = || {
+                let shown: String = app.chars().take(100).collect();
+                ApiError::bad_request(format!("'app_id' must be the id of an app, received '{shown}'"))
+            };
+            let id: AppId = app.parse().map_err(|_| unknown())?;
+            let read = |catalog: &Catalog| {
+                let (workspace, _) = catalog.app(id)?;
+                let context = Context {
+                    workspace,
+                    default_app: Some(id),
+                    now: jiff::Timestamp::now().as_millisecond(),
+                };
+                Some(wire::read_mended_object(bytes, &context))
+            };
+            // A session may name an app of its own.
+            let lacks_apps = |read: &Option<Result<Batch, BodyError>>| match read {
+                Some(batch) => batch.as_ref().is_ok_and(Batch::lacks_apps),
+                None => true,
+            };
+            let batch = state.read_over(&state.store().catalog(), read, lacks_apps)?;
+            let batch = batch.ok_or_else(unknown)?;
+            batch.map_err(|error| ApiError::bad_request(error.to_string()))
+        }
     };
     let batch = parsed(state.memory(), request, Accepted::Types(&[TEXT, JSON]), parse).await?;
     record_batch(state, batch).await

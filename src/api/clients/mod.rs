@@ -4,10 +4,9 @@
 //! [`opened`] is what they share; each protocol has a file of its own and may say in [`Speak`] what its errors look like.
 
 mod browser;
+mod descriptions;
 mod otlp;
 mod sentry;
-
-use std::net::IpAddr;
 
 use axum::Router;
 use axum::body::Body;
@@ -25,9 +24,13 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::client_address::{Peer, client_address};
-use super::error::{ApiError, Refused, standard_message};
+use super::body::Origin;
+use super::client_address::Client;
+use super::error::{ApiError, standard_message};
+use super::rate_limit::Moment;
+use super::refusal::Refused;
 use super::state::ApiState;
+use crate::metrics::Reason;
 
 /// Headers that clients of these protocols send.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
@@ -65,7 +68,7 @@ pub(super) fn routes(state: &ApiState) -> (Router<ApiState>, OpenApi) {
         .split_for_parts();
     document.merge(described);
     let script = Router::new().route("/session.js", get(browser::script));
-    // Some SDKs leave the last slash out.
+    // The address has a slash at its end, which is gone when routes are matched.
     let sentry = sentry.route("/api/{project}/envelope", post(sentry::envelope));
     let router = opened(otlp, state, Some(otlp::speak))
         .merge(opened(sentry, state, Some(sentry::speak)))
@@ -82,7 +85,7 @@ fn opened(router: Router<ApiState>, state: &ApiState, speak: Option<Speak>) -> R
 
 async fn open(
     State((state, speak)): State<(ApiState, Option<Speak>)>,
-    request: Request<Body>,
+    mut request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -90,7 +93,9 @@ async fn open(
     let mut response = if request.method() == Method::OPTIONS {
         preflight()
     } else {
-        let answer = match over_the_limit(&state, &request) {
+        let client = state.client(&request);
+        request.extensions_mut().insert(Origin::keyless(client));
+        let answer = match over_the_limit(&state, client) {
             Some(refusal) => refusal.into_response(),
             None => next.run(request).await,
         };
@@ -118,25 +123,20 @@ fn preflight() -> Response<Body> {
     response
 }
 
-fn over_the_limit(state: &ApiState, request: &Request<Body>) -> Option<ApiError> {
-    let address = address(state, request)?;
+fn over_the_limit(state: &ApiState, client: Option<Client>) -> Option<ApiError> {
+    let client = client?;
     let limit = state.settings().client_rate_limit;
-    let now = jiff::Timestamp::now().as_second();
-    let seconds = state.limiter().client(address, limit, now)?;
-    Some(ApiError::retry(
-        StatusCode::TOO_MANY_REQUESTS,
-        format!(
-            "more than {limit} requests in this minute from this address; try again in {seconds} seconds"
-        ),
-        seconds,
-    ))
-}
-
-/// Whose request this is.
-fn address<B>(state: &ApiState, request: &Request<B>) -> Option<IpAddr> {
-    let peer = request.extensions().get::<Peer>()?;
-    let trusted = &state.settings().trusted_proxies;
-    Some(client_address(*peer, request.headers(), trusted))
+    let seconds = state.limiter().client(client, limit, Moment::now())?;
+    Some(
+        ApiError::retry(
+            StatusCode::TOO_MANY_REQUESTS,
+            format!(
+                "more than {limit} requests in this minute from this address; try again in {seconds} seconds"
+            ),
+            seconds,
+        )
+        .because(Reason::AddressLimit),
+    )
 }
 
 /// An answer as it is, or an error in the protocol's words.
@@ -146,7 +146,7 @@ fn spoken(answer: Response<Body>, headers: &HeaderMap, speak: Speak) -> Response
         return answer;
     }
     let message = match answer.extensions().get::<Refused>() {
-        Some(Refused(message)) => message.as_ref().to_owned(),
+        Some(refused) => refused.message.as_ref().to_owned(),
         None => standard_message(status, Some(ALLOWED_METHODS)),
     };
     let retry_after = answer

@@ -8,13 +8,14 @@ use axum::response::IntoResponse as _;
 use serde_json::json;
 
 use super::Refusal;
+use super::descriptions::{ExportLogsServiceResponse, OtlpRefusals, RpcStatus};
 use crate::api::body::{Accepted, JSON, parsed};
 use crate::api::error::{ApiError, PROTOBUF, json_bytes};
 use crate::api::state::ApiState;
+use crate::catalog::Catalog;
 use crate::collect::ItemError;
 use crate::collect::otlp::{self, Context, Delivery, Encoding, OtlpError};
 use crate::collect::protobuf::Writer;
-use crate::metrics::OutcomeKind;
 use crate::model::AppId;
 
 const APP_HEADER: &str = "sessionmeter-app";
@@ -30,7 +31,8 @@ const REASONS: usize = 3;
     post,
     path = "/v1/logs",
     tag = "Clients",
-    params(("sessionmeter-app" = Option<String>, Header, description = "The id of an app; a resource's own attribute comes first")),
+    params(("sessionmeter-app" = Option<String>, Header, nullable = false, example = "00dc3cf6-1763-5d5b-8264-db458aa346c3",
+        description = "The id of an app; a resource's own attribute comes first")),
     request_body(
         content(
             (Object = "application/json", example = json!({"resourceLogs": [{
@@ -43,13 +45,13 @@ const REASONS: usize = 3;
         )
     ),
     responses(
-        (status = 200, description = "Recorded, durably: an `ExportLogsServiceResponse`"),
-        (status = 400, description = "The body can't be read, or no app of this server is named; nothing was recorded"),
-        (status = 408, description = "The body did not arrive in time"),
-        (status = 413, description = "The body is too large, or has too many session events"),
-        (status = 415, description = "Content type or encoding is not understood"),
-        (status = 429, description = "Too many requests from this address"),
-        (status = 503, description = "The store can't take the write now; try again"),
+        (status = 200, description = "Recorded, durably; in the encoding of the request", content(
+            (ExportLogsServiceResponse = "application/json", example = json!({})),
+            (String = "application/x-protobuf"),
+        )),
+        OtlpRefusals,
+        (status = 500, description = "A defect of the server", body = RpcStatus,
+            example = json!({"code": 13, "message": "internal error; the server's log has it under this x-request-id"})),
     )
 )]
 pub(super) async fn logs(State(state): State<ApiState>, request: Request<Body>) -> Response<Body> {
@@ -68,25 +70,28 @@ struct Rejected {
 }
 
 async fn record(state: &ApiState, request: Request<Body>) -> Result<Rejected, ApiError> {
-    let catalog = state.store().catalog();
     let encoding = encoding(request.headers());
     let app = match request.headers().get(APP_HEADER) {
-        Some(value) => Some(app(value).filter(|id| catalog.app(*id).is_some()).ok_or_else(|| {
-            let received: String = String::from_utf8_lossy(value.as_bytes()).chars().take(100).collect();
-            ApiError::bad_request(format!(
-                "the header '{APP_HEADER}' must be the id of an app of this server, received '{received}'"
-            ))
-        })?),
+        Some(value) => Some(app_of_header(state, value).await?),
         None => None,
     };
-    let parse = move |bytes: &[u8], _: &str| {
-        let context = Context {
-            catalog: &catalog,
-            app,
-            now: jiff::Timestamp::now().as_millisecond(),
-        };
-        otlp::read(bytes, encoding, &context)
-            .map_err(|error| ApiError::new(status(&error), error.to_string()))
+    let parse = {
+        let state = state.clone();
+        move |bytes: &[u8], _: &str| {
+            let read = |catalog: &Catalog| {
+                let context = Context {
+                    catalog,
+                    app,
+                    now: jiff::Timestamp::now().as_millisecond(),
+                };
+                otlp::read(bytes, encoding, &context)
+            };
+            let lacks_apps = |delivery: &Result<Delivery, OtlpError>| {
+                delivery.as_ref().is_ok_and(|delivery| delivery.without_app > 0)
+            };
+            let delivery = state.read_over(&state.store().catalog(), read, lacks_apps)?;
+            delivery.map_err(|error| ApiError::new(status(&error), error.to_string()))
+        }
     };
     let delivery = parsed(state.memory(), request, Accepted::Types(&[PROTOBUF, JSON]), parse).await?;
     deliver(state, delivery).await
@@ -99,8 +104,20 @@ fn status(error: &OtlpError) -> StatusCode {
     }
 }
 
-fn app(value: &HeaderValue) -> Option<AppId> {
-    value.to_str().ok()?.trim().parse().ok()
+async fn app_of_header(state: &ApiState, value: &HeaderValue) -> Result<AppId, ApiError> {
+    let id: Option<AppId> = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    if let Some(id) = id
+        && (state.store().catalog().app(id).is_some() || state.newest().await?.app(id).is_some())
+    {
+        return Ok(id);
+    }
+    let received: String = String::from_utf8_lossy(value.as_bytes())
+        .chars()
+        .take(100)
+        .collect();
+    Err(ApiError::bad_request(format!(
+        "the header '{APP_HEADER}' must be the id of an app of this server, received '{received}'"
+    )))
 }
 
 async fn deliver(state: &ApiState, delivery: Delivery) -> Result<Rejected, ApiError> {
@@ -111,9 +128,7 @@ async fn deliver(state: &ApiState, delivery: Delivery) -> Result<Rejected, ApiEr
         without_app,
     } = delivery;
     if without_app > 0 && sessions.is_empty() && ends.is_empty() {
-        state
-            .metrics()
-            .sessions(OutcomeKind::refused, refused.len() as u64);
+        state.note_refused(&refused);
         let reason = refused.first().map(|(_, error)| error.to_string());
         return Err(ApiError::bad_request(reason.unwrap_or_default()));
     }
@@ -130,9 +145,7 @@ async fn deliver(state: &ApiState, delivery: Delivery) -> Result<Rejected, ApiEr
         });
         refused.extend(unknown);
     }
-    state
-        .metrics()
-        .sessions(OutcomeKind::refused, refused.len() as u64);
+    state.note_refused(&refused);
     Ok(rejected(&refused))
 }
 

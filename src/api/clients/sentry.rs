@@ -9,11 +9,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Refusal;
+use super::descriptions::{self, Detail, EnvelopeRefusals};
 use crate::api::body::{Accepted, parsed};
 use crate::api::error::{ApiError, json as json_answer};
 use crate::api::state::ApiState;
+use crate::catalog::Catalog;
 use crate::collect::sentry::{self, Context, Delivery, SentryError};
-use crate::metrics::OutcomeKind;
 
 const AUTH: &str = "x-sentry-auth";
 const KEY: &str = "sentry_key";
@@ -25,7 +26,7 @@ const REASONS: usize = 3;
 /// Deliver a Sentry envelope
 ///
 /// For SDKs whose DSN names this host and, as its public key, the app's id without hyphens. Items `session` and
-/// `sessions` are recorded, all others are accepted and passed over. The key is in `X-Sentry-Auth`, in the query
+/// `sessions` are recorded, all others are accepted and passed over. `sessions` count at every delivery. The key is in `X-Sentry-Auth`, in the query
 /// (`sentry_key`) or in the envelope's `dsn`. Errors are `{"detail": "…"}`.
 #[utoipa::path(
     post,
@@ -33,20 +34,18 @@ const REASONS: usize = 3;
     tag = "Clients",
     params(
         ("project" = String, Path, description = "Anything", example = "1"),
-        ("sentry_key" = Option<String>, Query, description = "The app's id without hyphens"),
-        ("X-Sentry-Auth" = Option<String>, Header, description = "`Sentry sentry_key=KEY`"),
+        ("sentry_key" = Option<String>, Query, nullable = false, example = "00dc3cf617635d5b8264db458aa346c3",
+            description = "The app's id without hyphens"),
+        ("X-Sentry-Auth" = Option<String>, Header, nullable = false, example = "Sentry sentry_key=00dc3cf617635d5b8264db458aa346c3",
+            description = "`Sentry sentry_key=KEY`"),
     ),
     request_body(content((String = "application/x-sentry-envelope", example = "{\"dsn\":\"https://00dc3cf617635d5b8264db458aa346c3@sessions.example.com/1\",\"sent_at\":\"2018-06-28T23:59:59Z\"}\n{\"type\":\"session\"}\n{\"sid\":\"6f2a1c3e-0b5d-4f0e-9d5a-1c2b3a4d5e6f\",\"init\":true,\"started\":\"2018-06-28T23:59:59Z\",\"status\":\"ok\",\"attrs\":{\"release\":\"shop@1.2.3\"}}\n"))),
     responses(
-        (status = 200, description = "Recorded, durably: `{\"id\": …}`, or `{}` where the envelope has no `event_id`"),
-        (status = 400, description = "The envelope or its key can't be read, or every session was refused; nothing was recorded"),
-        (status = 401, description = "There is no key"),
-        (status = 403, description = "There is no such app"),
-        (status = 408, description = "The body did not arrive in time"),
-        (status = 413, description = "The body is too large, or has too many sessions"),
-        (status = 415, description = "The content encoding is not understood"),
-        (status = 429, description = "Too many requests from this address"),
-        (status = 503, description = "The store can't take the write now; try again"),
+        (status = 200, description = "Recorded, durably: `{\"id\": …}`, or `{}` where the envelope has no `event_id`",
+            body = descriptions::Accepted, example = json!({})),
+        EnvelopeRefusals,
+        (status = 500, description = "A defect of the server", body = Detail,
+            example = json!({"detail": "internal error; the server's log has it under this x-request-id"})),
     )
 )]
 pub(super) async fn envelope(State(state): State<ApiState>, request: Request<Body>) -> Response<Body> {
@@ -59,24 +58,30 @@ pub(super) async fn envelope(State(state): State<ApiState>, request: Request<Bod
 
 async fn record(state: &ApiState, request: Request<Body>) -> Result<Option<String>, ApiError> {
     let key = key(request.headers(), request.uri())?;
-    let catalog = state.store().catalog();
-    let parse = move |bytes: &[u8], _: &str| {
-        let context = Context {
-            catalog: &catalog,
-            key: key.as_deref(),
-            request: Uuid::new_v4(),
-            now: jiff::Timestamp::now().as_millisecond(),
-        };
-        sentry::read(bytes, &context).map_err(|error| ApiError::new(status(&error), error.to_string()))
+    let parse = {
+        let state = state.clone();
+        move |bytes: &[u8], _: &str| {
+            let read = |catalog: &Catalog| {
+                let context = Context {
+                    catalog,
+                    key: key.as_deref(),
+                    request: Uuid::new_v4(),
+                    now: jiff::Timestamp::now().as_millisecond(),
+                };
+                sentry::read(bytes, &context)
+            };
+            let lacks_app =
+                |delivery: &Result<Delivery, SentryError>| matches!(delivery, Err(SentryError::UnknownApp));
+            let delivery = state.read_over(&state.store().catalog(), read, lacks_app)?;
+            delivery.map_err(|error| ApiError::new(status(&error), error.to_string()))
+        }
     };
     let Delivery {
         id,
         sessions,
         refused,
     } = parsed(state.memory(), request, Accepted::Anything, parse).await?;
-    state
-        .metrics()
-        .sessions(OutcomeKind::refused, refused.len() as u64);
+    state.note_refused(&refused);
     if !sessions.is_empty() {
         state.recorder().record(sessions).await?;
     } else if !refused.is_empty() {
@@ -92,7 +97,7 @@ fn status(error: &SentryError) -> StatusCode {
         SentryError::Envelope(_) | SentryError::BadKey(_) => StatusCode::BAD_REQUEST,
         SentryError::NoKey => StatusCode::UNAUTHORIZED,
         SentryError::UnknownApp => StatusCode::FORBIDDEN,
-        SentryError::TooMany => StatusCode::PAYLOAD_TOO_LARGE,
+        SentryError::TooMany | SentryError::TooManyItems => StatusCode::PAYLOAD_TOO_LARGE,
     }
 }
 

@@ -2,31 +2,39 @@
 
 use serde_json::Value;
 
-use super::page::string;
+use super::address::ADDRESS;
+use super::example::written;
 
 const JSON: &str = "application/json";
 
-/// A command that can be pasted after the key and the ids are filled in.
-pub(super) fn command(path: &str, operation: &Value) -> String {
-    let key = match operation.get("security") {
-        Some(_) => " -H \"Authorization: Bearer $KEY\"",
-        None => "",
-    };
-    let path = filled(path, operation);
-    match body(operation) {
-        Some((media_type, body)) => {
-            format!("curl \"$HOST{path}\"{key} \\\n  -H 'Content-Type: {media_type}' \\\n  -d '{body}'")
-        }
-        None => format!("curl \"$HOST{path}{}\"{key}", query(operation)),
+/// A command that can be pasted once the shell knows the key, and ids are filled in. [`ADDRESS`] stands in it.
+pub(super) fn command(document: &Value, path: &str, operation: &Value) -> String {
+    let mut command = format!("curl \"{ADDRESS}{}", filled(path, operation));
+    let body = body(document, operation);
+    if body.is_none() {
+        command.push_str(&query(operation));
     }
+    command.push('"');
+    if operation.get("security").is_some() {
+        command.push_str(" \\\n  -H \"Authorization: Bearer $KEY\"");
+    }
+    if let Some((media_type, body)) = body {
+        command.push_str(&format!(
+            " \\\n  -H 'Content-Type: {media_type}' \\\n  -d '{body}'"
+        ));
+    }
+    command
 }
 
 /// The example of a body and what it is: JSON, or else the first that has one.
-fn body(operation: &Value) -> Option<(&str, String)> {
+fn body<'o>(document: &Value, operation: &'o Value) -> Option<(&'o str, String)> {
     let contents = operation.pointer("/requestBody/content")?.as_object()?;
     let example = |content: &Value| match content.get("example")? {
         Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        other => {
+            let schema = content.get("schema").unwrap_or(&Value::Null);
+            Some(written(document, schema, other))
+        }
     };
     let json = contents.get(JSON).and_then(example).map(|body| (JSON, body));
     json.or_else(|| {
@@ -61,8 +69,13 @@ fn query(operation: &Value) -> String {
     let pairs: Vec<String> = required(operation, "query")
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    match pairs.is_empty() {
-        true => String::new(),
-        false => format!("?{}", pairs.join("&")),
+    if pairs.is_empty() {
+        return String::new();
     }
+    format!("?{}", pairs.join("&"))
+}
+
+/// A member that is a text, or nothing.
+pub(super) fn string<'v>(value: &'v Value, member: &str) -> &'v str {
+    value.get(member).and_then(Value::as_str).unwrap_or_default()
 }

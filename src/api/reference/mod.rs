@@ -1,18 +1,31 @@
 //! The API's description: `GET /openapi.json`, made from the handlers, and a page that shows it to people.
+//!
+//! [`document`] completes what the handlers say, [`page`] draws it, [`address`] knows under which name the server was asked.
 
+mod address;
 mod command;
+mod document;
+mod endpoint;
+mod example;
+mod html;
 mod page;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::State;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
 use axum::response::Redirect;
 use axum::routing::get;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+pub use self::address::for_people as address_of;
+use self::address::{ADDRESS, for_people, for_programs};
 use super::error::json_bytes;
+use super::state::ApiState;
 
 /// What the handlers don't say themselves.
 #[derive(OpenApi)]
@@ -25,6 +38,7 @@ use super::error::json_bytes;
     tags(
         (name = "Export", description = "Read what was counted. Times are the workspace's own."),
         (name = "Segments", description = "Named filters over sessions. With analytics tracking on, a segment has a series of its own."),
+        (name = "Always empty", description = "Lists of what sessionmeter has none of, for programs that ask for them before or beside sessions."),
         (name = "Record", description = "Deliver sessions. Delivering one again is free of harm."),
         (name = "Clients", description = "Where SDKs that exist already deliver sessions. No key is needed, only the public id of an app."),
         (name = "Operations", description = "For whoever runs the server. No key is needed."),
@@ -50,28 +64,45 @@ impl Modify for Security {
     }
 }
 
-/// The document, the page, and the way to it from `/`.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(document: utoipa::openapi::OpenApi) -> Router<S> {
-    let json = document.to_pretty_json().unwrap_or_else(|error| {
-        tracing::error!(%error, "the OpenAPI document could not be written");
-        "{}".into()
-    });
-    let page = page::render(&json);
-    Router::new()
-        .route("/", get(async || Redirect::temporary("/reference")))
-        .route(
-            "/openapi.json",
-            get(async move || json_bytes(StatusCode::OK, json.into_bytes())),
-        )
-        .route("/reference", get(async move || html(page)))
+/// The way to the page from `/`, where nothing else is there.
+pub(super) fn at_the_root() -> Router<ApiState> {
+    // Relative, so that it works below any path that a proxy may have put before it.
+    Router::new().route("/", get(async || Redirect::temporary("reference")))
 }
 
-fn html(page: String) -> Response<Body> {
+/// The document and the page.
+pub(super) fn routes(document: utoipa::openapi::OpenApi) -> Router<ApiState> {
+    let document = document::complete(&document);
+    let page: Arc<str> = page::render(&document).into();
+    let json: Arc<str> = format!("{document:#}").into();
+    Router::new()
+        .route(
+            "/openapi.json",
+            get(async move |request: Request<Body>| {
+                let address = for_programs(&request.into_parts().0);
+                let json = json.replace(ADDRESS, &address);
+                json_bytes(StatusCode::OK, json.into_bytes())
+            }),
+        )
+        .route(
+            "/reference",
+            get(
+                async move |State(state): State<ApiState>, request: Request<Body>| {
+                    let trusted = &state.settings().trusted_proxies;
+                    let address = for_people(&request.into_parts().0, trusted);
+                    answer(page.replace(ADDRESS, &html::escape(&address)))
+                },
+            ),
+        )
+}
+
+fn answer(page: String) -> Response<Body> {
     let mut response = Response::new(Body::from(page));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    let policy =
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    // Without a policy the page is not sent with a weaker one but with the strictest.
+    let policy = HeaderValue::from_str(&page::policy());
+    let strictest = HeaderValue::from_static("default-src 'none'");
+    headers.insert(CONTENT_SECURITY_POLICY, policy.unwrap_or(strictest));
     response
 }

@@ -1,12 +1,12 @@
 //! What the demo prints when it is up: commands to paste.
 
-use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use serde_json::json;
 
 use super::generator::DAYS;
-use crate::cli::output::thousands;
+use crate::cli::listen::reachable;
+use crate::cli::output::{print_json, print_line, thousands};
 use crate::cli::serve::Listening;
 use crate::model::{App, KeySecret};
 
@@ -19,17 +19,15 @@ pub(super) struct Demo {
 }
 
 /// Prints it on standard output.
-pub(super) fn print(demo: &Demo, listening: &Listening, json: bool) {
-    let text = match json {
-        true => as_json(demo, listening),
-        false => as_text(demo, listening),
-    };
-    let mut stdout = std::io::stdout().lock();
+pub(super) fn print(demo: &Demo, directory: &Path, listening: &Listening, json: bool) {
     // Whoever started the demo may have closed its output; that is no reason not to serve.
-    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    let _ = match json {
+        true => print_json(&as_json(demo, directory, listening)),
+        false => print_line(&as_text(demo, directory, listening)),
+    };
 }
 
-fn as_json(demo: &Demo, listening: &Listening) -> String {
+fn as_json(demo: &Demo, directory: &Path, listening: &Listening) -> serde_json::Value {
     let apps: Vec<_> = demo
         .apps
         .iter()
@@ -38,16 +36,17 @@ fn as_json(demo: &Demo, listening: &Listening) -> String {
     json!({
         "listen": listening.api.to_string(),
         "ops_listen": listening.ops.map(|ops| ops.to_string()),
+        "dashboard": listening.dashboard,
+        "store": directory,
         "workspace": "demo",
         "time_zone": demo.time_zone,
         "key": demo.secret.reveal(),
         "apps": apps,
         "sessions": demo.sessions,
     })
-    .to_string()
 }
 
-fn as_text(demo: &Demo, listening: &Listening) -> String {
+fn as_text(demo: &Demo, directory: &Path, listening: &Listening) -> String {
     let api = format!("http://{}", reachable(listening.api));
     let key = demo.secret.reveal();
     let curl =
@@ -58,6 +57,7 @@ fn as_text(demo: &Demo, listening: &Listening) -> String {
             thousands(demo.sessions),
             demo.time_zone
         ),
+        dashboard(listening),
         format!("All apps, by day:\n{}", curl("length=14")),
         format!("The same by hour:\n{}", curl("length=24&unit=hour")),
     ];
@@ -75,23 +75,36 @@ fn as_text(demo: &Demo, listening: &Listening) -> String {
             app.id
         ));
     }
+    parts.push(format!(
+        "In another terminal, the same numbers as a table with bars:\nsessionmeter --data {} series",
+        quoted(&directory.display().to_string())
+    ));
     let mut places = format!("Reference: {api}/reference");
     if let Some(ops) = listening.ops {
         places.push_str(&format!("\nMetrics:   http://{}/metrics", reachable(ops)));
     }
     parts.push(places);
+    parts.retain(|part| !part.is_empty());
     parts.push("Everything is gone when this ends (Ctrl-C).\n".to_owned());
     parts.join("\n\n")
 }
 
-/// An address that a client on this machine can use: one that means "all of them" is none.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
+/// Where to look first.
+fn dashboard(listening: &Listening) -> String {
+    match &listening.dashboard {
+        None => String::new(),
+        Some(address) if listening.api.ip().is_loopback() => format!("Dashboard: {address}/"),
+        Some(address) => format!("Dashboard: {address}/ ('sessionmeter dashboard link' prints a way in)"),
+    }
+}
+
+/// As a shell takes it.
+fn quoted(path: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
+    match path.chars().all(is_plain) {
+        true => path.to_owned(),
+        false => format!("'{}'", path.replace('\'', r"'\''")),
+    }
 }
 
 #[cfg(test)]
@@ -113,8 +126,9 @@ mod tests {
         let listening = Listening {
             api: "0.0.0.0:1234".parse().unwrap(),
             ops: Some("[::]:8081".parse().unwrap()),
+            dashboard: Some("http://127.0.0.1:1234".to_owned()),
         };
-        let text = as_text(&demo, &listening);
+        let text = as_text(&demo, Path::new("/tmp/it's here"), &listening);
         let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("curl ")).collect();
         assert_eq!(commands.len(), 4, "{text}");
         for command in commands {
@@ -125,5 +139,7 @@ mod tests {
             text.contains("150,000 sessions") && text.contains("http://[::1]:8081/metrics"),
             "{text}"
         );
+        let command = r"sessionmeter --data '/tmp/it'\''s here' series";
+        assert!(text.lines().any(|line| line == command), "{text}");
     }
 }

@@ -6,45 +6,28 @@ use anyhow::Context as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::model::{Millis, Session};
+use crate::model::{Millis, Session, SessionField, StoredProperties};
+
+#[derive(Debug, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The properties of a session one by one.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct PropertyTexts<'a> {
-    #[serde(borrow, default)]
-    platform: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    os_version: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    app_version: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    device_model: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    country: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    language: Option<Cow<'a, str>>,
-    /// A JSON object.
-    #[serde(borrow, default)]
-    attributes: Option<&'a RawValue>,
-}
+pub(super) struct PropertyTexts<'a>(StoredProperties<Text<'a>, Option<&'a RawValue>>);
 
 impl<'a> PropertyTexts<'a> {
     pub(super) fn of(session: &'a Session) -> anyhow::Result<Self> {
         serde_json::from_str(session.properties().as_str())
+            .map(Self)
             .with_context(|| format!("the properties of session '{}' are damaged", session.session_id()))
     }
 
-    /// All of them, in the order of the columns.
-    pub(super) fn list(&self) -> [Option<&str>; 7] {
-        [
-            self.platform.as_deref(),
-            self.os_version.as_deref(),
-            self.app_version.as_deref(),
-            self.device_model.as_deref(),
-            self.country.as_deref(),
-            self.language.as_deref(),
-            self.attributes.map(RawValue::get),
-        ]
+    /// The fields, in the order of the columns, and the attributes as a JSON object.
+    pub(super) fn list(&self) -> impl Iterator<Item = Option<&str>> {
+        let Self(properties) = self;
+        let fields = SessionField::PROPERTIES.into_iter();
+        fields
+            .map(|field| properties.get(field).map(|Text(text)| text.as_ref()))
+            .chain([properties.attributes.map(RawValue::get)])
     }
 }
 

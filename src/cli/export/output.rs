@@ -1,13 +1,13 @@
 //! Where an export goes: standard output, or a new file that appears under its name only when it is complete.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use tempfile::NamedTempFile;
 
 use super::encoder::Format;
-use crate::cli::output::writing_failed;
+use crate::cli::output::{visible, writing_failed};
+use crate::store::new_file::{NewFile, is_taken};
 
 const BUFFER: usize = 256 * 1024;
 /// Balances time and size.
@@ -17,13 +17,15 @@ const ZSTD_LEVEL: i32 = 3;
 pub(super) struct Output {
     sink: Option<Sink>,
     file: Option<PathBuf>,
+    /// Whether people look at it.
+    to_terminal: bool,
 }
 
 enum Sink {
     Stdout(BufWriter<io::Stdout>),
-    Plain(BufWriter<NamedTempFile>),
-    Gzip(flate2::write::GzEncoder<BufWriter<NamedTempFile>>),
-    Zstd(zstd::stream::write::Encoder<'static, BufWriter<NamedTempFile>>),
+    Plain(BufWriter<NewFile>),
+    Gzip(flate2::write::GzEncoder<BufWriter<NewFile>>),
+    Zstd(zstd::stream::write::Encoder<'static, BufWriter<NewFile>>),
 }
 
 impl Output {
@@ -31,22 +33,23 @@ impl Output {
     /// When the file exists or can't be made.
     pub(super) fn new(file: Option<&Path>, format: Format) -> anyhow::Result<Self> {
         let Some(file) = file else {
+            let to_terminal = io::stdout().is_terminal();
+            if to_terminal && !format.is_text() {
+                bail!(
+                    "this format is not for terminals; name a file with --output, or pipe it into a program"
+                );
+            }
             return Ok(Self {
                 sink: Some(Sink::Stdout(BufWriter::with_capacity(BUFFER, io::stdout()))),
                 file: None,
+                to_terminal,
             });
         };
-        if file.exists() {
+        if is_taken(file) {
             bail!("{} exists already; name a new file", file.display());
         }
         let failed = || format!("can't write {}", file.display());
-        let name = file.file_name().with_context(failed)?;
-        // Closed to other users, since user ids are in it; gone if it is not finished.
-        let partial = tempfile::Builder::new()
-            .prefix(name)
-            .suffix(".partial")
-            .tempfile_in(directory(file))
-            .with_context(failed)?;
+        let partial = NewFile::create(file).with_context(failed)?;
         let plain = BufWriter::with_capacity(BUFFER, partial);
         let ending = file.extension().and_then(|ending| ending.to_str());
         let sink = match ending.map(str::to_ascii_lowercase).as_deref() {
@@ -62,12 +65,17 @@ impl Output {
         Ok(Self {
             sink: Some(sink),
             file: Some(file.to_owned()),
+            to_terminal: false,
         })
     }
 
     /// Adds bytes.
     pub(super) fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        self.write_all(bytes).map_err(|error| self.failed(error))
+        let written = match self.to_terminal {
+            true => self.write_all(visible(&String::from_utf8_lossy(bytes)).as_bytes()),
+            false => self.write_all(bytes),
+        };
+        written.map_err(|error| self.failed(error))
     }
 
     /// What a failure means.
@@ -92,12 +100,7 @@ impl Output {
             Some(Sink::Zstd(encoder)) => encoder.finish()?,
         };
         let partial = plain.into_inner().map_err(io::IntoInnerError::into_error)?;
-        partial.as_file().sync_all()?;
-        let bytes = partial.as_file().metadata()?.len();
-        let Some(file) = &self.file else { return Ok(bytes) };
-        partial.persist_noclobber(file).map_err(|error| error.error)?;
-        std::fs::File::open(directory(file))?.sync_all()?;
-        Ok(bytes)
+        partial.finish()
     }
 }
 
@@ -120,12 +123,5 @@ impl Write for Output {
             Some(Sink::Gzip(sink)) => sink.flush(),
             Some(Sink::Zstd(sink)) => sink.flush(),
         }
-    }
-}
-
-fn directory(file: &Path) -> &Path {
-    match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
     }
 }

@@ -10,8 +10,9 @@ use super::rejects::Kind as RejectsKind;
 use super::report::Place;
 use super::sink::{Ended, Halt, Sink};
 use super::source;
+use crate::collect::Context;
 use crate::collect::avro::Container;
-use crate::collect::currents::{self, FIELDS, Kind};
+use crate::collect::currents::{self, Kind};
 
 /// Which events are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub(super) fn read(sink: &mut Sink, input: &Input, pass: Pass) -> Result<bool, H
     let source = source::open(input, &sink.progress)
         .with_context(|| format!("can't read {name}"))
         .map_err(Halt::Broken)?;
-    let mut container = Container::open(std::io::BufReader::new(source), &FIELDS)
+    let mut container = Container::open(std::io::BufReader::new(source), &currents::fields())
         .with_context(|| format!("can't import {name}"))
         .map_err(Halt::Broken)?;
     let kind = match Kind::of(container.schema_name(), |index| container.has_field(index)) {
@@ -60,10 +61,12 @@ pub(super) fn read(sink: &mut Sink, input: &Input, pass: Pass) -> Result<bool, H
             continue;
         }
         let result = match pass {
-            Pass::Starts => currents::start(&record, &sink.context()).map(|session| sink.session(session)),
-            Pass::Ends => {
-                currents::end(&record, &sink.context()).map(|(end, alone)| sink.end(Ended { end, alone }))
-            }
+            Pass::Starts => sink
+                .read(|context: &Context<'_>| currents::start(&record, context))?
+                .map(|session| sink.session(session)),
+            Pass::Ends => sink
+                .read(|context: &Context<'_>| currents::end(&record, context))?
+                .map(|(end, alone)| sink.end(Ended { end, alone })),
         };
         match result {
             Ok(taken) => taken?,

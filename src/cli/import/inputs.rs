@@ -13,7 +13,7 @@ const STDIN: &str = "-";
 pub(super) enum Format {
     /// A session a line, in JSON (.ndjson, .jsonl, .json)
     Ndjson,
-    /// A header row, then a session a row (.csv)
+    /// A header row, then a session a row (.csv, .tsv)
     Csv,
     /// Columns with types, compressed or not (.parquet)
     Parquet,
@@ -36,7 +36,7 @@ impl Format {
             .unwrap_or(&name);
         match name.rsplit_once('.')?.1 {
             "ndjson" | "jsonl" | "json" => Some(Self::Ndjson),
-            "csv" => Some(Self::Csv),
+            "csv" | "tsv" => Some(Self::Csv),
             "parquet" => Some(Self::Parquet),
             "avro" => Some(Self::Currents),
             _ => None,
@@ -59,8 +59,11 @@ pub(super) struct Input {
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     pub(super) files: Vec<Input>,
-    pub(super) passed_over: Vec<PathBuf>,
+    pub(super) passed_over: Vec<(PathBuf, &'static str)>,
 }
+
+const NO_FORMAT: &str = "its name tells no format";
+const NO_FILE: &str = "it is no regular file";
 
 /// Finds everything that was named.
 ///
@@ -119,8 +122,11 @@ impl Inputs {
             // A link to a directory is not followed: it may lead back here.
             if entry.file_type().with_context(failed)?.is_dir() {
                 self.add_directory(&path, format)?;
-            } else if path.is_dir() || (format.is_none() && Format::of(&path).is_none()) {
-                self.passed_over.push(path);
+            } else if format.is_none() && Format::of(&path).is_none() {
+                self.passed_over.push((path, NO_FORMAT));
+            } else if is_special(&path) {
+                // Nobody may ever write into a pipe that merely lies there.
+                self.passed_over.push((path, NO_FILE));
             } else {
                 self.add(&path, format)?;
             }
@@ -139,8 +145,13 @@ impl Inputs {
             glob::glob_with(pattern, options).with_context(|| format!("'{pattern}' is no pattern"))?;
         let mut matched = false;
         for path in matches {
-            self.add(&path?, format)?;
+            let path = path?;
             matched = true;
+            if is_special(&path) && !path.is_dir() {
+                self.passed_over.push((path, NO_FILE));
+            } else {
+                self.add(&path, format)?;
+            }
         }
         if !matched {
             bail!("no file matches '{pattern}'");
@@ -161,6 +172,11 @@ impl Input {
     pub(super) fn is_stdin(&self) -> bool {
         is_stdin(&self.path)
     }
+}
+
+/// Whether it is there and neither a file nor a link to one: a pipe, a socket, a device, or a link to a directory.
+fn is_special(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -223,7 +239,11 @@ mod tests {
             let inputs = find(paths, format).unwrap();
             let relative = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
             let files: Vec<String> = inputs.files.iter().map(|input| relative(&input.path)).collect();
-            let others: Vec<String> = inputs.passed_over.iter().map(|path| relative(path)).collect();
+            let others: Vec<String> = inputs
+                .passed_over
+                .iter()
+                .map(|(path, _)| relative(path))
+                .collect();
             (files.join(" "), others.join(" "))
         };
         let all = [root.to_owned()];

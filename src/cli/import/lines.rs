@@ -2,11 +2,11 @@
 
 use std::io::{self, Read};
 
+use super::buffered::Buffered;
+use crate::collect::without_byte_order_mark;
+
 /// A longer line is no session, whatever it says.
 pub(super) const MAX_LINE: usize = 1024 * 1024;
-/// How much is asked for at a time.
-const READ: usize = 256 * 1024;
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A line without its line feed, or a part of one that is too long.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,16 +24,9 @@ pub(super) enum Line<'a> {
 
 /// The lines of a source. Bytes between two reads stay where they are, so a line is copied at most once.
 pub(super) struct Lines<R> {
-    source: R,
-    buffer: Vec<u8>,
-    /// Where the next line begins.
-    start: usize,
-    /// Up to where there is no line feed.
+    buffer: Buffered<R>,
+    /// How many of the unread bytes have no line feed.
     searched: usize,
-    /// Up to where the buffer is filled.
-    end: usize,
-    /// The source has ended.
-    ended: bool,
     /// Parts of the current line were handed out.
     within_long_line: bool,
     /// Nothing was handed out yet.
@@ -43,12 +36,8 @@ pub(super) struct Lines<R> {
 impl<R: Read> Lines<R> {
     pub(super) fn new(source: R) -> Self {
         Self {
-            source,
-            buffer: vec![0; READ * 2],
-            start: 0,
+            buffer: Buffered::new(source),
             searched: 0,
-            end: 0,
-            ended: false,
             within_long_line: false,
             at_beginning: true,
         }
@@ -60,78 +49,49 @@ impl<R: Read> Lines<R> {
     /// When the source can't be read. A line that was cut off by that is not handed out.
     pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         loop {
-            let unsearched = self.buffer.get(self.searched..self.end).unwrap_or_default();
-            if let Some(length) = memchr::memchr(b'\n', unsearched) {
-                let line_end = self.searched + length;
-                return Ok(Some(self.take(line_end, line_end + 1, true)));
+            let rest = self.buffer.rest();
+            let length = rest.len();
+            if let Some(more) = memchr::memchr(b'\n', rest.get(self.searched..).unwrap_or_default()) {
+                let line = self.searched + more;
+                return Ok(Some(self.take(line, line + 1, true)));
             }
-            self.searched = self.end;
-            if self.end - self.start > MAX_LINE {
-                return Ok(Some(self.take(self.end, self.end, false)));
+            self.searched = length;
+            if length > MAX_LINE {
+                return Ok(Some(self.take(length, length, false)));
             }
-            if self.ended {
-                let nothing_left = self.start == self.end && !self.within_long_line;
-                return Ok((!nothing_left).then(|| self.take(self.end, self.end, true)));
+            if self.buffer.ended {
+                let is_over = length == 0 && !self.within_long_line;
+                return Ok((!is_over).then(|| self.take(length, length, true)));
             }
-            self.fill()?;
+            self.buffer.fill()?;
         }
     }
 
-    /// Hands out what stands before `line_end` and goes on at `next`.
-    fn take(&mut self, line_end: usize, next: usize, last: bool) -> Line<'_> {
-        let bytes = self.buffer.get(self.start..line_end).unwrap_or_default();
-        let bytes = match std::mem::take(&mut self.at_beginning) {
-            true => bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes),
-            false => bytes,
+    /// Hands out a line of this length, and goes on behind `passed` bytes.
+    fn take(&mut self, length: usize, passed: usize, last: bool) -> Line<'_> {
+        let start = self.buffer.unread.start;
+        self.buffer.unread.start += passed;
+        self.searched = 0;
+        let bytes = self.buffer.bytes.get(start..start + length).unwrap_or_default();
+        let bytes = if std::mem::take(&mut self.at_beginning) {
+            without_byte_order_mark(bytes)
+        } else {
+            bytes
         };
-        self.start = next;
-        self.searched = next;
         let part = self.within_long_line || !last || bytes.len() > MAX_LINE;
         self.within_long_line = part && !last;
-        match part {
-            true => Line::Part { bytes, last },
-            false => Line::Whole(bytes),
+        if part {
+            Line::Part { bytes, last }
+        } else {
+            Line::Whole(bytes)
         }
-    }
-
-    /// Reads more. The buffer grows only for lines that don't fit into it, and to [`MAX_LINE`] and two reads at most.
-    fn fill(&mut self) -> io::Result<()> {
-        if self.buffer.len() - self.end < READ {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.searched -= self.start;
-            self.start = 0;
-            if self.buffer.len() - self.end < READ {
-                self.buffer.resize(self.buffer.len() + READ, 0);
-            }
-        }
-        let space = self.buffer.get_mut(self.end..).unwrap_or_default();
-        match self.source.read(space) {
-            Ok(0) => self.ended = true,
-            Ok(count) => self.end += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Gives `step` bytes at a time, as a slow pipe does.
-    struct Steps<'a>(&'a [u8], usize);
-
-    impl Read for Steps<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let count = self.1.min(self.0.len()).min(buffer.len());
-            let (now, later) = self.0.split_at(count);
-            buffer[..count].copy_from_slice(now);
-            self.0 = later;
-            Ok(count)
-        }
-    }
+    use crate::cli::import::buffered::{READ, tests::Steps};
 
     /// Each line, and whether it was whole.
     fn lines(text: &[u8], step: usize) -> Vec<(Vec<u8>, bool)> {
@@ -149,7 +109,7 @@ mod tests {
                 }
             }
         }
-        assert!(lines.buffer.len() <= MAX_LINE + 3 * READ);
+        assert!(lines.buffer.bytes.len() <= MAX_LINE + 3 * READ);
         found
     }
 

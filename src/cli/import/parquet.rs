@@ -3,27 +3,29 @@
 use anyhow::Context as _;
 
 use super::inputs::Input;
+use super::reader::Options;
 use super::rejects::Kind;
 use super::report::Place;
 use super::sink::{Halt, Sink};
 use super::source;
+use crate::collect::Context;
 use crate::collect::parquet::Table;
-use crate::collect::table::Rename;
 
 /// Rows between two steps of the progress bar.
 const STEP: u64 = 4_096;
 
 /// Reads one input.
-pub(super) fn read(sink: &mut Sink, input: &mut Input, renames: &[Rename]) -> Result<(), Halt> {
+pub(super) fn read(sink: &mut Sink, input: &mut Input, options: &Options) -> Result<(), Halt> {
     let name = input.name();
     sink.rejects.begin(&Kind::Lines, &name)?;
     let (file, bytes) = source::seekable(input, &sink.progress)
         .with_context(|| format!("can't read {name}"))
         .map_err(Halt::Broken)?;
     let failed = || format!("can't import {name}");
-    let table = Table::open(file, renames, sink.has_app())
+    let table = Table::open(file, &options.renames, sink.has_app())
         .with_context(failed)
-        .map_err(Halt::Broken)?;
+        .map_err(Halt::Broken)?
+        .in_zone(options.zone.clone());
     sink.ignored(table.columns().ignored());
     let mut rows = table.rows().with_context(failed).map_err(Halt::Broken)?;
     let mut share = Share {
@@ -44,7 +46,7 @@ pub(super) fn read(sink: &mut Sink, input: &mut Input, renames: &[Rename]) -> Re
         if number % STEP == 0 {
             sink.progress.inc(share.after(number));
         }
-        match table.session(&row, &sink.context()) {
+        match sink.read(|context: &Context<'_>| table.session(&row, context))? {
             Ok(session) => sink.session(session)?,
             Err(error) => {
                 let content = table.as_json(&row);

@@ -8,12 +8,24 @@ use super::report::complain;
 use super::sink::{Halt, Sink};
 use super::{csv, ndjson, parquet, source};
 use crate::collect::table::Rename;
+use crate::series::Zone;
 
 /// Owned by the reading thread.
 pub(super) struct Reader {
     pub(super) sink: Sink,
     pub(super) inputs: Vec<Input>,
+    pub(super) options: Options,
+}
+
+/// How files are read.
+#[derive(Debug)]
+pub(super) struct Options {
+    /// Columns that have other names.
     pub(super) renames: Vec<Rename>,
+    /// What separates the cells of CSV, if it is not to be found out.
+    pub(super) delimiter: Option<u8>,
+    /// Of times without an offset.
+    pub(super) zone: Option<Zone>,
 }
 
 impl Reader {
@@ -34,7 +46,7 @@ impl Reader {
     fn read_all(&mut self, broken: &mut Vec<anyhow::Error>) -> Result<(), Halt> {
         let mut with_ends = Vec::new();
         for input in &mut self.inputs {
-            match read_one(&mut self.sink, input, &self.renames) {
+            match read_one(&mut self.sink, input, &self.options) {
                 Ok(true) => with_ends.push(&*input),
                 Ok(false) => {}
                 Err(Halt::Broken(error)) => broken.push(error),
@@ -53,11 +65,11 @@ impl Reader {
 }
 
 /// Whether the input has ends, which are read when everything else is.
-fn read_one(sink: &mut Sink, input: &mut Input, renames: &[Rename]) -> Result<bool, Halt> {
+fn read_one(sink: &mut Sink, input: &mut Input, options: &Options) -> Result<bool, Halt> {
     match input.format {
-        Format::Ndjson => ndjson::read(sink, input).map(|()| false),
-        Format::Csv => csv::read(sink, input, renames).map(|()| false),
-        Format::Parquet => parquet::read(sink, input, renames).map(|()| false),
+        Format::Ndjson => ndjson::read(sink, input, options).map(|()| false),
+        Format::Csv => csv::read(sink, input, options).map(|()| false),
+        Format::Parquet => parquet::read(sink, input, options).map(|()| false),
         Format::Currents => {
             source::spool(input)
                 .context("can't read standard input")

@@ -1,91 +1,77 @@
-//! Splits CSV into records in bounded memory: RFC 4180, lines may end in CRLF or LF, quoted cells may contain both.
+//! Splits CSV into records in bounded memory: RFC 4180, lines may end in CRLF, LF or CR, quoted cells may contain them.
+//!
+//! What is no CSV is told from what is: a quote that is not closed would otherwise swallow the records behind it. Of such
+//! a record the first line is handed out as faulty, and the next record begins with the next line.
 
 use std::io::{self, Read};
 
-use csv_core::ReadRecordResult;
+use super::buffered::Buffered;
+use super::row::{Cells, Fault, Parsed, Row};
 
 /// A longer record is no session; most likely a quote is not closed.
 pub(super) const MAX_RECORD: usize = 1024 * 1024;
-const MAX_CELLS: usize = 10_000;
-const READ: usize = 256 * 1024;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// One record, or a part of one that is too long.
+/// One record, or what stands in the place of one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {
     /// Its cells.
     Whole(Cells<'a>),
-    /// The next part of a record that is too long.
+    /// A line with which no record begins, without its end.
+    Faulty(&'a [u8], Fault),
+    /// The next part of a line that is too long.
     Part {
         /// As it stands in the file.
         raw: &'a [u8],
-        /// Whether the record ends with it.
+        /// Whether the line ends with it.
         last: bool,
     },
 }
 
-/// A record's cells, without quotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cells<'a> {
-    bytes: &'a [u8],
-    ends: &'a [usize],
-    /// As it stands in the file, without the line end.
-    pub(super) raw: &'a [u8],
-}
-
-impl<'a> Cells<'a> {
-    pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let bytes = self.bytes;
-        let mut start = 0;
-        self.ends.iter().map(move |end| {
-            let cell = bytes.get(start..*end).unwrap_or_default();
-            start = *end;
-            cell
-        })
-    }
-}
-
 /// The records of a source.
 pub(super) struct Records<R> {
-    source: R,
-    core: csv_core::Reader,
-    input: Vec<u8>,
-    /// What of the input is not read yet.
-    start: usize,
-    end: usize,
-    ended: bool,
-    cells: Vec<u8>,
-    ends: Vec<usize>,
-    raw: Vec<u8>,
-    /// Where the record began, from 1.
+    buffer: Buffered<R>,
+    pub(super) delimiter: u8,
+    row: Row,
+    /// The line on which the next record begins, from 1.
     line: u64,
-    /// Line feeds up to here.
-    line_feeds: u64,
-    /// The record is too long to be kept.
-    is_long: bool,
-    /// Parts of the record were handed out.
-    within_record: bool,
+    /// Where the last record began, in the buffer and in the source.
+    last: (usize, u64),
+    /// Parts of a line were handed out.
+    within_long_line: bool,
 }
 
 impl<R: Read> Records<R> {
-    pub(super) fn new(source: R) -> Self {
+    pub(super) fn new(source: R, delimiter: u8) -> Self {
         Self {
-            source,
-            core: csv_core::Reader::new(),
-            input: vec![0; READ],
-            start: 0,
-            end: 0,
-            ended: false,
-            cells: vec![0; 4 * 1024],
-            ends: vec![0; 64],
-            raw: Vec::new(),
+            buffer: Buffered::new(source),
+            delimiter,
+            row: Row::default(),
             line: 1,
-            line_feeds: 0,
-            is_long: false,
-            within_record: false,
+            last: (0, 1),
+            within_long_line: false,
+        }
+    }
+
+    /// The line with which the first record begins, without its end, before anything else is read. Blank lines and a byte
+    /// order mark are passed over.
+    ///
+    /// # Errors
+    /// When the source can't be read.
+    pub(super) fn first_line(&mut self) -> io::Result<&[u8]> {
+        while self.buffer.unread.len() < BYTE_ORDER_MARK.len() && !self.buffer.ended {
+            self.buffer.fill()?;
+        }
+        if self.buffer.rest().starts_with(BYTE_ORDER_MARK) {
+            self.buffer.unread.start += BYTE_ORDER_MARK.len();
+        }
+        loop {
+            self.pass_over_blank_lines()?;
+            match line_end(self.buffer.rest(), self.buffer.ended) {
+                None if self.buffer.unread.len() <= MAX_RECORD && !self.buffer.ended => self.buffer.fill()?,
+                None => return Ok(self.buffer.rest()),
+                Some((end, _)) => return Ok(self.buffer.rest().get(..end).unwrap_or_default()),
+            }
         }
     }
 
@@ -94,92 +80,124 @@ impl<R: Read> Records<R> {
     /// # Errors
     /// When the source can't be read.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, Record<'_>)>> {
-        let (mut filled, mut counted) = (0, 0);
-        self.raw.clear();
+        if self.within_long_line {
+            return self.part().map(Some);
+        }
+        self.pass_over_blank_lines()?;
         loop {
-            if self.start == self.end && !self.ended {
-                self.fill()?;
+            if self.buffer.unread.is_empty() && self.buffer.ended {
+                return Ok(None);
             }
-            let input = self.input.get(self.start..self.end).unwrap_or_default();
-            let cells = self.cells.get_mut(filled..).unwrap_or_default();
-            let ends = self.ends.get_mut(counted..).unwrap_or_default();
-            let (result, read, written, ended) = self.core.read_record(input, cells, ends);
-            self.raw.extend_from_slice(input.get(..read).unwrap_or_default());
-            self.start += read;
-            filled += written;
-            counted += ended;
-            match result {
-                ReadRecordResult::Record => {
-                    self.count_lines();
-                    self.within_record = false;
-                    let long = std::mem::take(&mut self.is_long) || filled > MAX_RECORD;
-                    let raw = trimmed(&self.raw);
-                    if long {
-                        return Ok(Some((self.line, Record::Part { raw, last: true })));
-                    }
-                    let cells = Cells {
-                        bytes: self.cells.get(..filled).unwrap_or_default(),
-                        ends: self.ends.get(..counted).unwrap_or_default(),
-                        raw,
-                    };
-                    return Ok(Some((self.line, Record::Whole(cells))));
+            let (start, line) = (self.buffer.unread.start, self.line);
+            let rest = self.buffer.rest();
+            let fault = match self.row.parse(rest, self.delimiter, self.buffer.ended) {
+                Parsed::Record { end, next } if end <= MAX_RECORD => {
+                    self.last = (start, line);
+                    self.pass(next);
+                    let raw = self.buffer.bytes.get(start..start + end).unwrap_or_default();
+                    return Ok(Some((line, Record::Whole(self.row.cells(raw)))));
                 }
-                ReadRecordResult::End => return Ok(None),
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull if self.cells.len() <= MAX_RECORD => {
-                    self.cells.resize(self.cells.len() * 2, 0);
+                Parsed::Record { .. } => Fault::Unclosed,
+                Parsed::Fault(fault) => fault,
+                Parsed::Cut if rest.len() <= MAX_RECORD => {
+                    self.buffer.fill()?;
+                    continue;
                 }
-                ReadRecordResult::OutputEndsFull if self.ends.len() <= MAX_CELLS => {
-                    self.ends.resize(self.ends.len() * 2, 0);
+                // A line that is too long is told as such below.
+                Parsed::Cut => Fault::Unclosed,
+            };
+            return match line_end(self.buffer.rest(), self.buffer.ended) {
+                Some((end, next)) if end <= MAX_RECORD => {
+                    self.pass(next);
+                    let raw = self.buffer.bytes.get(start..start + end).unwrap_or_default();
+                    Ok(Some((line, Record::Faulty(raw, fault))))
                 }
-                ReadRecordResult::OutputFull => (self.is_long, filled) = (true, 0),
-                ReadRecordResult::OutputEndsFull => (self.is_long, counted) = (true, 0),
-            }
-            if self.raw.len() > 2 * MAX_RECORD {
-                self.count_lines();
-                (self.is_long, self.within_record) = (true, true);
-                let part = Record::Part {
-                    raw: &self.raw,
-                    last: false,
-                };
-                return Ok(Some((self.line, part)));
+                None if self.buffer.unread.len() <= MAX_RECORD => {
+                    self.buffer.fill()?;
+                    continue;
+                }
+                _ => self.part().map(Some),
+            };
+        }
+    }
+
+    /// Goes back into the record that was read last: the next one begins with the second of its lines. Returns the first.
+    pub(super) fn split_last(&mut self) -> &[u8] {
+        let (start, line) = self.last;
+        let record = self
+            .buffer
+            .bytes
+            .get(start..self.buffer.unread.end)
+            .unwrap_or_default();
+        let (end, next) = line_end(record, true).unwrap_or((record.len(), record.len()));
+        self.buffer.unread.start = start + next;
+        self.line = line + 1;
+        self.buffer.bytes.get(start..start + end).unwrap_or_default()
+    }
+
+    /// The next part of a line that is too long to be kept.
+    fn part(&mut self) -> io::Result<(u64, Record<'_>)> {
+        if self.buffer.unread.is_empty() && !self.buffer.ended {
+            self.buffer.fill()?;
+        }
+        let (start, line) = (self.buffer.unread.start, self.line);
+        let found = line_end(self.buffer.rest(), self.buffer.ended);
+        // A CR at the end may belong to a line feed that is not read yet.
+        let cut = match self.buffer.rest() {
+            [before @ .., b'\r'] if !before.is_empty() => before.len(),
+            all => all.len(),
+        };
+        let (end, next) = found.unwrap_or((cut, cut));
+        match found {
+            Some(_) => self.pass(next),
+            None => self.buffer.unread.start += next,
+        }
+        self.within_long_line = found.is_none();
+        let raw = self.buffer.bytes.get(start..start + end).unwrap_or_default();
+        Ok((
+            line,
+            Record::Part {
+                raw,
+                last: found.is_some(),
+            },
+        ))
+    }
+
+    fn pass_over_blank_lines(&mut self) -> io::Result<()> {
+        loop {
+            match self.buffer.rest() {
+                [] if self.buffer.ended => return Ok(()),
+                [] => self.buffer.fill()?,
+                [b'\r'] if !self.buffer.ended => self.buffer.fill()?,
+                [b'\r', b'\n', ..] => self.pass(2),
+                [b'\r' | b'\n', ..] => self.pass(1),
+                _ => return Ok(()),
             }
         }
     }
 
-    /// The parser ends a record at CR and takes the line feed with the next one.
-    fn count_lines(&mut self) {
-        let leading = self.raw.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-        let before = leading.filter(|byte| **byte == b'\n').count() as u64;
-        if !self.within_record {
-            self.line = self.line_feeds + before + 1;
-        }
-        self.line_feeds += memchr::memchr_iter(b'\n', &self.raw).count() as u64;
-    }
-
-    fn fill(&mut self) -> io::Result<()> {
-        (self.start, self.end) = (0, 0);
-        // A byte order mark is recognised only in one piece.
-        while self.end < 3 && !self.ended {
-            let space = self.input.get_mut(self.end..).unwrap_or_default();
-            match self.source.read(space) {
-                Ok(0) => self.ended = true,
-                Ok(count) => self.end += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    /// Goes on behind `length` bytes, which are whole lines, and counts these.
+    fn pass(&mut self, length: usize) {
+        let passed = self.buffer.rest().get(..length).unwrap_or_default();
+        let feeds = memchr::memchr_iter(b'\n', passed).count();
+        let lone = memchr::memchr_iter(b'\r', passed)
+            .filter(|at| passed.get(at + 1) != Some(&b'\n'))
+            .count();
+        self.line += (feeds + lone) as u64;
+        self.buffer.unread.start += length;
     }
 }
 
-fn trimmed(raw: &[u8]) -> &[u8] {
-    let line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
-    let start = raw.iter().take_while(|byte| line_end(byte)).count();
-    let raw = raw.get(start..).unwrap_or_default();
-    let end = raw.iter().rev().take_while(|byte| line_end(byte)).count();
-    let raw = raw.get(..raw.len() - end).unwrap_or_default();
-    raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw)
+/// Where the first line ends, and where the next one begins. The last line of what `ended` needs no line end.
+fn line_end(text: &[u8], ended: bool) -> Option<(usize, usize)> {
+    match memchr::memchr2(b'\n', b'\r', text) {
+        None => ended.then_some((text.len(), text.len())),
+        Some(end) => match (text.get(end), text.get(end + 1)) {
+            (Some(b'\r'), None) if !ended => None,
+            (Some(b'\r'), Some(b'\n')) => Some((end, end + 2)),
+            _ => Some((end, end + 1)),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -187,24 +205,42 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cli::import::buffered::{READ, tests::Steps};
 
-    fn records(text: &[u8]) -> Vec<(u64, Vec<String>)> {
-        let mut records = Records::new(text);
+    fn records_of(text: &[u8], step: usize) -> Vec<(u64, Vec<String>)> {
+        let mut records = Records::new(Steps(text, step), b',');
+        records.first_line().unwrap();
         let mut found = Vec::new();
-        loop {
-            let Some((line, record)) = records.next().unwrap() else {
-                return found;
-            };
+        let mut long = 0;
+        while let Some((line, record)) = records.next().unwrap() {
             let cells = match record {
                 Record::Whole(cells) => cells
                     .iter()
                     .map(|cell| String::from_utf8_lossy(cell).into_owned())
                     .collect(),
-                Record::Part { last: false, .. } => continue,
-                Record::Part { .. } => vec!["too long".into()],
+                Record::Faulty(raw, fault) => {
+                    vec![format!("{fault:?}"), String::from_utf8_lossy(raw).into_owned()]
+                }
+                Record::Part { raw, last } => {
+                    long += raw.len();
+                    if !last {
+                        continue;
+                    }
+                    vec![format!("{} bytes", std::mem::take(&mut long))]
+                }
             };
             found.push((line, cells));
         }
+        assert!(records.buffer.bytes.len() <= MAX_RECORD + 4 * READ);
+        found
+    }
+
+    fn records(text: &[u8]) -> Vec<(u64, Vec<String>)> {
+        let found = records_of(text, usize::MAX);
+        if text.len() < 1_000 {
+            assert_eq!(records_of(text, 1), found);
+        }
+        found
     }
 
     fn row(line: u64, cells: &[&str]) -> (u64, Vec<String>) {
@@ -221,33 +257,83 @@ mod tests {
             row(6, &["last", ""]),
         ];
         assert_eq!(records(text), expected);
+        assert_eq!(
+            records(b"a\rb\r\r\"c\"\r"),
+            [row(1, &["a"]), row(2, &["b"]), row(4, &["c"])]
+        );
+    }
+
+    #[test]
+    fn a_faulty_record_costs_its_first_line() {
+        assert_eq!(
+            records(b"a,\"b\nc,d\r\ne,f"),
+            [
+                row(1, &["Unclosed", "a,\"b"]),
+                row(2, &["c", "d"]),
+                row(3, &["e", "f"])
+            ]
+        );
+        assert_eq!(
+            records(b"a,\"b\nc,\"d\"\ne\n"),
+            [row(1, &["Behind", "a,\"b"]), row(2, &["c", "d"]), row(3, &["e"])]
+        );
+        assert_eq!(
+            records(b"\"x\\\"y\",1\n5\" tv,2\nz,3"),
+            [
+                row(1, &["Behind", "\"x\\\"y\",1"]),
+                row(2, &["Bare", "5\" tv,2"]),
+                row(3, &["z", "3"])
+            ]
+        );
     }
 
     #[test]
     fn what_is_too_long_is_not_kept() {
         let text = [b"a\n\"".to_vec(), vec![b'x'; 5 * MAX_RECORD], b"\"\nb\n".to_vec()].concat();
+        let bytes = format!("{} bytes", 5 * MAX_RECORD + 2);
         assert_eq!(
             records(&text),
-            [row(1, &["a"]), row(2, &["too long"]), row(3, &["b"])]
+            [row(1, &["a"]), row(2, &[&bytes]), row(3, &["b"])]
         );
-        let many = [vec![b','; 3 * MAX_CELLS], b"\nb\n".to_vec()].concat();
-        assert_eq!(records(&many), [row(1, &["too long"]), row(2, &["b"])]);
+        let many = [vec![b','; 30_000], b"\nb\n".to_vec()].concat();
+        let found = records(&many);
+        assert_eq!((found[0].1[0].as_str(), &found[1]), ("Cells", &row(2, &["b"])));
+        let unclosed = [b"\"".to_vec(), b"x,y\n".repeat(MAX_RECORD / 2)].concat();
+        let found = records(&unclosed);
+        assert_eq!(found[0], row(1, &["Unclosed", "\"x,y"]));
+        assert_eq!(found.len(), MAX_RECORD / 2);
     }
 
     #[test]
-    fn a_record_is_kept_as_it_stands() {
-        let mut records = Records::new(&b"\n\"a\",b\r\n"[..]);
+    fn a_record_is_kept_as_it_stands_and_can_be_split() {
+        let mut records = Records::new(&b"\n\"a\",b\r\n\"c\nd\",\"e\"\nf"[..], b',');
         let Some((2, Record::Whole(cells))) = records.next().unwrap() else {
             panic!("no record");
         };
         assert_eq!(cells.raw, b"\"a\",b");
+        assert!(matches!(records.next().unwrap(), Some((3, Record::Whole(_)))));
+        assert_eq!(records.split_last(), b"\"c");
+        assert!(matches!(
+            records.next().unwrap(),
+            Some((4, Record::Faulty(b"d\",\"e\"", Fault::Bare)))
+        ));
+        assert!(matches!(records.next().unwrap(), Some((5, Record::Whole(_)))));
     }
 
     proptest! {
         #[test]
-        fn any_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "[a,\"\r\n]{0,60}") {
+        fn any_bytes_end_and_nothing_vanishes(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            text in "[a,\"\r\n]{0,60}",
+        ) {
             records(&bytes);
-            records(text.as_bytes());
+            let count = |text: &str| text.bytes().filter(|byte| *byte == b'a').count();
+            let found: usize = records(text.as_bytes())
+                .iter()
+                .flat_map(|(_, cells)| cells)
+                .map(|cell| count(cell.strip_prefix("Bare").unwrap_or(cell)))
+                .sum();
+            prop_assert_eq!(found, count(&text), "{:?}", text);
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 
 use super::sink::Halt;
+use crate::store::new_file::is_taken;
 
 /// What a file for refused lines has in it, so that it can be imported itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl Rejects {
     /// # Errors
     /// When the file exists: it might be the very file that is to be imported.
     pub(super) fn new(path: Option<PathBuf>) -> anyhow::Result<Self> {
-        if let Some(path) = path.as_deref().filter(|path| path.exists()) {
+        if let Some(path) = path.as_deref().filter(|path| is_taken(path)) {
             bail!(
                 "{} exists already; name a new file with --rejects",
                 path.display()
@@ -67,7 +68,7 @@ impl Rejects {
             let open = match file.take() {
                 Some(open) => open,
                 None => {
-                    let mut new = BufWriter::new(File::create_new(path)?);
+                    let mut new = BufWriter::new(create_new(path)?);
                     if let Some(Kind::Csv(header)) = kind {
                         new.write_all(header)?;
                         new.write_all(b"\n")?;
@@ -89,4 +90,13 @@ impl Rejects {
             _ => Ok(()),
         }
     }
+}
+
+/// What was refused holds ids of people. The file has its name from the start: it is of use also if the import is cut off.
+fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }

@@ -1,12 +1,13 @@
 //! What an import did: counts, and why lines were refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cli::output::{print_json, print_line, quoted_list, thousands};
+use crate::cli::output::{print_json, print_line, quoted_list, thousands, visible_line};
+use crate::model::{App, AppId};
 use crate::record::Tally;
 
 /// Refused lines that are shown with their places.
@@ -42,6 +43,8 @@ pub(super) struct Findings {
     pub(super) refusals: Refusals,
     ignored_columns: Vec<String>,
     passed_over: Vec<String>,
+    unknown_apps: BTreeMap<String, u64>,
+    not_made: Vec<String>,
 }
 
 impl Findings {
@@ -59,6 +62,29 @@ impl Findings {
         }
     }
 
+    /// Notes that a line names an app that is not there.
+    pub(super) fn unknown_app(&mut self, app: &str) {
+        if self.unknown_apps.len() < MAX_KINDS || self.unknown_apps.contains_key(app) {
+            *self.unknown_apps.entry(app.to_owned()).or_insert(0) += 1;
+        }
+    }
+
+    /// Notes why an app could not be made.
+    pub(super) fn not_made(&mut self, why: &str) {
+        self.not_made.push(why.to_owned());
+    }
+
+    /// The apps that most lines name first.
+    fn unknown_apps(&self) -> Vec<(&str, u64)> {
+        let mut apps: Vec<(&str, u64)> = self
+            .unknown_apps
+            .iter()
+            .map(|(app, count)| (app.as_str(), *count))
+            .collect();
+        apps.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        apps
+    }
+
     /// Notes a file that was not read.
     pub(super) fn passed_over(&mut self, file: &str, why: &str) {
         self.passed_over.push(format!("{file}: {why}"));
@@ -71,6 +97,21 @@ impl Findings {
             let names = self.ignored_columns.iter().map(String::as_str);
             notes.push(format!("ignored columns: {}", quoted_list(names)));
         }
+        let unknown = self.unknown_apps();
+        for (app, count) in unknown.iter().take(SHOWN) {
+            let lines = match count {
+                1 => "1 line".to_owned(),
+                count => format!("{} lines", thousands(*count)),
+            };
+            notes.push(format!("unknown app '{app}' in {lines}"));
+        }
+        if let Some(more) = unknown.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            notes.push(format!("and {more} more unknown apps"));
+        }
+        if unknown.iter().any(|(app, _)| app.parse::<AppId>().is_ok()) && self.not_made.is_empty() {
+            notes.push("--create-apps makes apps that are named by id".to_owned());
+        }
+        notes.extend(self.not_made.iter().take(SHOWN).cloned());
         let passed_over = self.passed_over.iter();
         notes.extend(passed_over.take(SHOWN).map(|file| format!("passed over {file}")));
         if let Some(more) = self.passed_over.len().checked_sub(SHOWN).filter(|more| *more > 0) {
@@ -141,6 +182,12 @@ struct ReportJson<'a> {
     #[serde(skip_serializing_if = "is_zero")]
     ended: u64,
     refused: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    created_apps: Vec<AppId>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unknown_apps: &'a BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     ignored_columns: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -157,6 +204,10 @@ pub(super) struct Report {
     pub(super) tally: Tally,
     /// Sessions that an end extended.
     pub(super) ended: u64,
+    /// What would have been recorded, if nothing was to be.
+    pub(super) valid: Option<u64>,
+    /// Apps that were made, or would have been.
+    pub(super) made: Vec<App>,
     /// Of what was not.
     pub(super) findings: Findings,
     /// How long it took.
@@ -166,7 +217,13 @@ pub(super) struct Report {
 impl Report {
     /// Whether there were lines, and none was a session.
     pub(super) fn every_line_was_refused(&self) -> bool {
-        self.findings.refusals.count > 0 && self.tally.new + self.tally.duplicates + self.ended == 0
+        let taken = self.tally.new + self.tally.duplicates + self.ended + self.valid.unwrap_or(0);
+        self.refused() > 0 && taken == 0
+    }
+
+    /// How many lines were refused.
+    pub(super) fn refused(&self) -> u64 {
+        self.findings.refusals.count
     }
 
     /// The summary on standard output; the first refused lines on standard error.
@@ -185,6 +242,9 @@ impl Report {
                 duplicates: self.tally.duplicates,
                 ended: self.ended,
                 refused: refusals.count,
+                valid: self.valid,
+                created_apps: self.made.iter().map(|app| app.id).collect(),
+                unknown_apps: &self.findings.unknown_apps,
                 ignored_columns: &self.findings.ignored_columns,
                 passed_over: &self.findings.passed_over,
             }),
@@ -193,12 +253,16 @@ impl Report {
     }
 
     fn summary(&self) -> String {
-        let counts = [
-            ("recorded", self.tally.new),
-            ("duplicates", self.tally.duplicates),
-            ("ended", self.ended),
-            ("refused", self.findings.refusals.count),
-        ];
+        let refused = ("refused", self.refused());
+        let counts = match self.valid {
+            Some(valid) => vec![("valid", valid), refused],
+            None => vec![
+                ("recorded", self.tally.new),
+                ("duplicates", self.tally.duplicates),
+                ("ended", self.ended),
+                refused,
+            ],
+        };
         let counts: Vec<_> = counts
             .into_iter()
             .filter(|(name, count)| *name != "ended" || *count > 0)
@@ -215,7 +279,19 @@ impl Report {
         for (count, kind) in self.findings.refusals.kinds() {
             lines.push(format!("{:10}  {:>width$}  {kind}", "", thousands(count)));
         }
+        let (made, nothing) = match self.valid {
+            Some(_) => ("would make", true),
+            None => ("made", false),
+        };
+        let apps = self.made.iter().take(SHOWN);
+        lines.extend(apps.map(|app| format!("{made} app '{}' ({})", app.name, app.id)));
+        if let Some(more) = self.made.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            lines.push(format!("and {more} more apps"));
+        }
         lines.extend(self.findings.notes());
+        if nothing {
+            lines.push("nothing was recorded: this was a dry run".to_owned());
+        }
         let all: u64 = counts.iter().map(|(_, count)| count).sum();
         let seconds = self.elapsed.as_secs_f64();
         lines.push(match seconds >= 0.1 {
@@ -232,7 +308,7 @@ impl Report {
 /// A line on standard error, where somebody still reads it.
 pub(super) fn complain(line: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", visible_line(line));
 }
 
 #[cfg(test)]
@@ -259,6 +335,8 @@ mod tests {
                 duplicates: 0,
             },
             ended: 0,
+            valid: None,
+            made: Vec::new(),
             findings: Findings {
                 refusals,
                 ..Findings::default()

@@ -1,19 +1,23 @@
 //! Where the readers of all formats put what they read: sessions into batches, refusals into the report.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use indicatif::ProgressBar;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::rejects::Rejects;
 use super::report::{Findings, Place};
-use crate::collect::Context;
+use crate::catalog::WorkspaceEntry;
+use crate::collect::{Context, ItemError};
 use crate::model::{AppId, Millis, Session, SessionEnd};
-use crate::store::WorkspaceEntry;
 
 /// Lines that make a batch.
 const BATCH: usize = 5_000;
+/// Apps that one import makes: a wrong column would make one a line.
+const MAX_NEW_APPS: usize = 1_000;
 
 /// What goes to the recording side.
 pub(super) enum Batch {
@@ -21,6 +25,15 @@ pub(super) enum Batch {
     Sessions(Vec<Session>),
     /// To extend sessions that are recorded.
     Ends(Vec<Ended>),
+    /// To be made before anything that follows.
+    App(NewApp),
+}
+
+/// An app that lines name and nobody has made yet.
+pub(super) struct NewApp {
+    pub(super) id: AppId,
+    /// The workspace with it, or why it can't be made.
+    pub(super) made: oneshot::Sender<Result<Arc<WorkspaceEntry>, String>>,
 }
 
 /// An end that came on its own.
@@ -44,6 +57,12 @@ pub(super) enum Halt {
 pub(super) struct Sink {
     workspace: Arc<WorkspaceEntry>,
     default_app: Option<AppId>,
+    /// Whether apps that are not known are made.
+    create_apps: bool,
+    /// How many were.
+    made: usize,
+    /// Those that could not be.
+    not_made: HashSet<AppId>,
     pub(super) rejects: Rejects,
     /// Shared with the side that reports, which may have to do so before this one is done.
     findings: Arc<Mutex<Findings>>,
@@ -60,6 +79,7 @@ impl Sink {
     pub(super) fn new(
         workspace: Arc<WorkspaceEntry>,
         default_app: Option<AppId>,
+        create_apps: bool,
         rejects: Rejects,
         findings: Arc<Mutex<Findings>>,
         progress: ProgressBar,
@@ -68,6 +88,9 @@ impl Sink {
         Self {
             workspace,
             default_app,
+            create_apps,
+            made: 0,
+            not_made: HashSet::new(),
             rejects,
             findings,
             progress,
@@ -91,6 +114,54 @@ impl Sink {
     /// Whether sessions may do without an app.
     pub(super) fn has_app(&self) -> bool {
         self.default_app.is_some()
+    }
+
+    /// Reads something with the apps that there are. One that is not known is made, if that was asked for, or noted.
+    pub(super) fn read<T>(
+        &mut self,
+        read: impl Fn(&Context<'_>) -> Result<T, ItemError>,
+    ) -> Result<Result<T, ItemError>, Halt> {
+        let result = read(&self.context());
+        let unknown = result.as_ref().err().and_then(ItemError::unknown_app);
+        let Some(unknown) = unknown.map(str::to_owned) else {
+            return Ok(result);
+        };
+        if self.create_apps
+            && let Ok(id) = unknown.parse()
+            && self.make(id)?
+        {
+            return Ok(read(&self.context()));
+        }
+        self.findings.lock().unknown_app(&unknown);
+        Ok(result)
+    }
+
+    /// Has an app made; whether it is there now.
+    fn make(&mut self, id: AppId) -> Result<bool, Halt> {
+        if self.not_made.contains(&id) {
+            return Ok(false);
+        }
+        if self.made == MAX_NEW_APPS {
+            let error =
+                anyhow!("the files name more than {MAX_NEW_APPS} unknown apps; is another column meant?");
+            return Err(Halt::Failed(error));
+        }
+        let (sender, answer) = oneshot::channel();
+        self.send(Batch::App(NewApp { id, made: sender }))?;
+        match answer.blocking_recv().map_err(|_| Halt::Stopped)? {
+            Ok(workspace) => {
+                self.made += 1;
+                self.workspace = workspace;
+                Ok(true)
+            }
+            Err(why) => {
+                self.findings
+                    .lock()
+                    .not_made(&format!("app {id} could not be made: {why}"));
+                self.not_made.insert(id);
+                Ok(false)
+            }
+        }
     }
 
     /// Takes a session.

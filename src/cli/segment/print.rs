@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use super::OneArgs;
 use crate::cli::lookup;
-use crate::cli::output::{print_bytes, print_json, print_line, table, utc};
-use crate::model::{Filter, Name, Segment, SegmentId, Tracking};
-use crate::store::Store;
+use crate::cli::output::{print_bytes, print_json, print_line, utc, visible_line};
+use crate::cli::table::table;
+use crate::model::{Filter, Name, Segment, SegmentId};
+use crate::store::Administration;
 
 /// What every command that changes a segment prints with `--json`.
 #[derive(Serialize)]
@@ -22,8 +23,6 @@ struct ChangedJson<'a> {
 struct ListedJson<'a> {
     #[serde(flatten)]
     segment: ChangedJson<'a>,
-    /// Whether the past is counted, so that there is a series.
-    counted: bool,
     tags: &'a [String],
     workspace: &'a Name,
 }
@@ -46,7 +45,7 @@ impl<'a> From<&'a Segment> for ChangedJson<'a> {
         Self {
             id: segment.id,
             name: &segment.name,
-            analytics_tracking_enabled: segment.tracking.is_enabled(),
+            analytics_tracking_enabled: segment.tracked,
         }
     }
 }
@@ -55,7 +54,6 @@ impl<'a> ListedJson<'a> {
     fn new(segment: &'a Segment, workspace: &'a Name) -> Self {
         Self {
             segment: segment.into(),
-            counted: segment.tracking == Tracking::On,
             tags: segment.notes.tags(),
             workspace,
         }
@@ -63,33 +61,47 @@ impl<'a> ListedJson<'a> {
 }
 
 fn tracking(segment: &Segment) -> &'static str {
-    match segment.tracking {
-        Tracking::Off => "off",
-        Tracking::Counting => "counting",
-        Tracking::On => "on",
+    match segment.tracked {
+        true => "on",
+        false => "off",
     }
 }
 
 /// What was done to a segment.
-pub(super) fn print_change(segment: &Segment, what: &str, json: bool) -> anyhow::Result<()> {
+pub(super) enum Done {
+    /// In this store.
+    Created {
+        place: String,
+    },
+    Changed,
+    Deleted,
+}
+
+/// Says what was done.
+pub(super) fn print_change(segment: &Segment, done: &Done, json: bool) -> anyhow::Result<()> {
     if json {
         return print_json(&ChangedJson::from(segment));
     }
+    let what = match done {
+        Done::Created { .. } => "created",
+        Done::Changed => "changed",
+        Done::Deleted => "deleted",
+    };
     let mut text = format!(
         "{what} segment '{}'\n  id        {}\n  sessions  {}\n  tracking  {}",
         segment.name,
         segment.id,
-        segment.filter,
+        visible_line(&segment.filter.to_string()),
         tracking(segment)
     );
-    if segment.tracking == Tracking::Counting && what != "deleted" {
-        text.push_str("\nThe server counts the past in the background; --wait counts it at once.");
+    if let Done::Created { place } = done {
+        text.push_str(&format!("\n  store     {place}"));
     }
     print_line(&text)
 }
 
 /// All segments, or those of one workspace.
-pub(super) fn list(store: &dyn Store, workspace: Option<&str>, json: bool) -> anyhow::Result<()> {
+pub(super) fn list(store: &dyn Administration, workspace: Option<&str>, json: bool) -> anyhow::Result<()> {
     let entries = lookup::workspaces(&store.catalog(), workspace)?;
     let segments = || {
         entries.iter().flat_map(|entry| {
@@ -120,7 +132,7 @@ pub(super) fn list(store: &dyn Store, workspace: Option<&str>, json: bool) -> an
 }
 
 /// Everything about one.
-pub(super) fn show(store: &dyn Store, one: &OneArgs, json: bool) -> anyhow::Result<()> {
+pub(super) fn show(store: &dyn Administration, one: &OneArgs, json: bool) -> anyhow::Result<()> {
     let workspaces = lookup::workspaces(&store.catalog(), one.workspace.as_deref())?;
     let segment = lookup::segment(&workspaces, &one.segment)?;
     let owner = workspaces
@@ -142,7 +154,7 @@ pub(super) fn show(store: &dyn Store, one: &OneArgs, json: bool) -> anyhow::Resu
     let mut lines = vec![
         format!("segment '{}' of workspace '{owner}'", segment.name),
         format!("  id        {}", segment.id),
-        format!("  sessions  {}", segment.filter),
+        format!("  sessions  {}", visible_line(&segment.filter.to_string())),
         format!("  filter    {}", segment.filter.to_json()),
         format!("  tracking  {}", tracking(segment)),
         format!("  created   {}", utc(segment.created_at)),
@@ -152,7 +164,7 @@ pub(super) fn show(store: &dyn Store, one: &OneArgs, json: bool) -> anyhow::Resu
         lines.push(format!("  tags      {}", notes.tags().join(", ")));
     }
     if !notes.description().is_empty() {
-        lines.push(format!("  notes     {}", notes.description()));
+        lines.push(format!("  notes     {}", visible_line(notes.description())));
     }
     print_line(&lines.join("\n"))
 }

@@ -2,26 +2,32 @@
 
 use std::fmt;
 
-use crate::cli::output::thousands;
-
 /// One to seven eighths of a block.
 const EIGHTHS: [&str; 7] = ["▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const BLOCK: &str = "█";
 const TOTAL: &str = "total";
+/// Stands behind the label of a unit that is not over, and before what that means.
+const UNFINISHED: &str = "*";
 const GAP: &str = "  ";
 
-/// A unit and its count.
+/// A unit or a group, and its number.
 pub(super) struct Row {
-    /// A day or an hour.
+    /// What it is called.
     pub(super) label: String,
-    /// How many started in it.
-    pub(super) sessions: u64,
+    /// The number as it is shown.
+    pub(super) shown: String,
+    /// How long the bar is, beside those of the other rows.
+    pub(super) size: u64,
+    /// Whether it goes on, so that there may be more.
+    pub(super) unfinished: bool,
 }
 
 /// What is drawn; its `Display` is the drawing.
 pub(super) struct Chart {
-    /// Oldest first.
+    /// In their order.
     pub(super) rows: Vec<Row>,
+    /// The number of all rows, where there is one.
+    pub(super) total: Option<String>,
     /// Columns that a line may have. Labels and counts are never cut: where there is no room, there are no bars.
     pub(super) width: usize,
     /// Bars of block characters, in eighths; of `#` otherwise.
@@ -30,24 +36,46 @@ pub(super) struct Chart {
 
 impl fmt::Display for Chart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = thousands(self.rows.iter().map(|row| row.sessions).sum());
-        let labels = self
-            .rows
+        let marked: Vec<String> = self.rows.iter().map(Row::marked).collect();
+        let total_label = self.total.as_ref().map(|_| TOTAL.to_owned());
+        let labels = marked
             .iter()
-            .map(|row| row.label.len())
-            .chain([TOTAL.len()])
-            .max()
-            .unwrap_or(0);
-        let counts = total.len();
-        let room = self.width.saturating_sub(labels + counts + 2 * GAP.len());
-        let most = self.rows.iter().map(|row| row.sessions).max().unwrap_or(0);
-        for Row { label, sessions } in &self.rows {
-            let bar = bar(*sessions, most, room, self.blocks);
-            let line = format!("{label:labels$}{GAP}{:>counts$}{GAP}{bar}", thousands(*sessions));
+            .chain(&total_label)
+            .map(|label| columns(label))
+            .max();
+        let labels = labels.unwrap_or(0);
+        let numbers = self.rows.iter().map(|row| &row.shown).chain(&self.total);
+        let numbers = numbers.map(String::len).max().unwrap_or(0);
+        let room = self.width.saturating_sub(labels + numbers + 2 * GAP.len());
+        let most = self.rows.iter().map(|row| row.size).max().unwrap_or(0);
+        for (row, label) in self.rows.iter().zip(&marked) {
+            let padding = " ".repeat(labels.saturating_sub(columns(label)));
+            let bar = bar(row.size, most, room, self.blocks);
+            let line = format!("{label}{padding}{GAP}{:>numbers$}{GAP}{bar}", row.shown);
             writeln!(f, "{}", line.trim_end())?;
         }
-        writeln!(f, "{TOTAL:labels$}{GAP}{total:>counts$}")
+        if let Some(total) = &self.total {
+            writeln!(f, "{TOTAL:labels$}{GAP}{total:>numbers$}")?;
+        }
+        match self.rows.iter().any(|row| row.unfinished) {
+            true => writeln!(f, "{UNFINISHED} not over yet"),
+            false => Ok(()),
+        }
     }
+}
+
+impl Row {
+    fn marked(&self) -> String {
+        match self.unfinished {
+            true => format!("{}{UNFINISHED}", self.label),
+            false => self.label.clone(),
+        }
+    }
+}
+
+/// Columns that a text takes.
+fn columns(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
 }
 
 /// The bar of `sessions`, where `most` fills the room. Anything above 0 can be seen.
@@ -73,6 +101,7 @@ fn bar(sessions: u64, most: u64, room: usize, blocks: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::thousands;
 
     fn chart(counts: &[u64], width: usize, blocks: bool) -> String {
         let rows = counts
@@ -80,10 +109,19 @@ mod tests {
             .enumerate()
             .map(|(day, sessions)| Row {
                 label: format!("2018-06-{:02}", day + 1),
-                sessions: *sessions,
+                shown: thousands(*sessions),
+                size: *sessions,
+                unfinished: false,
             })
             .collect();
-        Chart { rows, width, blocks }.to_string()
+        let total = Some(thousands(counts.iter().sum()));
+        Chart {
+            rows,
+            total,
+            width,
+            blocks,
+        }
+        .to_string()
     }
 
     #[test]
@@ -107,6 +145,27 @@ mod tests {
              2018-06-03      0\n\
              2018-06-04      1  #\n\
              total       1,501\n"
+        );
+    }
+
+    #[test]
+    fn what_is_not_over_is_marked() {
+        let row = |label: &str, unfinished| Row {
+            label: label.to_owned(),
+            shown: "1".to_owned(),
+            size: 1,
+            unfinished,
+        };
+        let rows = vec![row("2018-06-01", false), row("2018-06-02", true)];
+        let chart = Chart {
+            rows,
+            total: Some("2".to_owned()),
+            width: 18,
+            blocks: false,
+        };
+        assert_eq!(
+            chart.to_string(),
+            "2018-06-01   1  ##\n2018-06-02*  1  ##\ntotal        2\n* not over yet\n"
         );
     }
 

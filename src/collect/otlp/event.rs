@@ -2,28 +2,26 @@
 
 use std::borrow::Cow;
 
+use super::naming::{Told, told, told_by_body};
 use super::{Context, Delivery, Ending, OtlpError};
 use crate::collect::ItemError;
 use crate::collect::json::MAX_SESSIONS;
+use crate::collect::mend::{self, Fitting};
 use crate::collect::wire::required;
 use crate::model::{
-    AppId, AttributeValue, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES, Millis, NewSession, Properties,
-    PropertyFields, Session, SessionEnd,
+    AppId, AttributeValue, Millis, NewSession, Properties, PropertyFields, Session, SessionEnd,
 };
 
 /// Attributes of one record or resource that are looked at, as many as SDKs keep.
 const MAX_READ: usize = 128;
+/// A longer body of a record is no session event.
+pub(super) const MAX_BODY: usize = 8 * 1024;
 const NANOS_PER_MILLI: u64 = 1_000_000;
-const MAX_IDENTITY_BYTES: usize = 256;
 
-/// The events that are about sessions.
-pub(super) const EVENTS: [&str; 2] = [START, END];
-const START: &str = "session.start";
-const END: &str = "session.end";
 const APP: &str = "sessionmeter.app.id";
 const SESSION: &str = "session.id";
 const PREVIOUS: &str = "session.previous_id";
-const EVENT: &str = "event.name";
+const EVENT: [&str; 3] = ["event.name", "event_name", "eventName"];
 const USER: [&str; 2] = ["user.id", "enduser.id"];
 const DEVICE: [&str; 2] = ["device.id", "app.installation.id"];
 const PLATFORM: [&str; 3] = ["os.name", "os.type", "browser.platform"];
@@ -70,13 +68,49 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// The body of a log record, as far as events are told by it.
+#[derive(Debug, Default)]
+pub(super) enum Body<'a> {
+    /// Neither of these, or too long.
+    #[default]
+    Other,
+    Text(Cow<'a, str>),
+    /// A map, which older SDKs fill with what others call attributes.
+    Map(Attributes<'a>),
+}
+
 /// A log record. 0 is an unknown time.
 #[derive(Debug, Default)]
 pub(super) struct Record<'a> {
     pub(super) event_name: Option<Cow<'a, str>>,
+    /// The field that had the event's name in older versions of the protocol.
+    pub(super) name: Option<Cow<'a, str>>,
     pub(super) time_unix_nano: u64,
     pub(super) observed_time_unix_nano: u64,
+    pub(super) body: Body<'a>,
     pub(super) attributes: Attributes<'a>,
+}
+
+impl Record<'_> {
+    /// The first of its names that says anything about a session.
+    fn told(&self) -> (Told, &str) {
+        let fields = [&self.event_name, &self.name].into_iter().flatten();
+        let fields = fields.map(|name| (told(name), name.as_ref()));
+        let of_map = match &self.body {
+            Body::Map(map) => Some(map),
+            Body::Text(_) | Body::Other => None,
+        };
+        let maps = [Some(&self.attributes), of_map].into_iter().flatten();
+        let named = maps.flat_map(|map| EVENT.iter().filter_map(|name| map.text(name)));
+        let named = named.map(|name| (told(name), name));
+        let of_text = match &self.body {
+            Body::Text(text) => Some((told_by_body(text), text.as_ref())),
+            Body::Map(_) | Body::Other => None,
+        };
+        let mut all = fields.chain(named).chain(of_text);
+        all.find(|(told, _)| *told != Told::Nothing)
+            .unwrap_or((Told::Nothing, ""))
+    }
 }
 
 /// Takes log records one by one.
@@ -111,15 +145,10 @@ impl<'c> Gatherer<'c> {
     pub(super) fn take(&mut self, resource: &Attributes<'_>, record: &Record<'_>) {
         let index = self.records;
         self.records += 1;
-        let name = match &record.event_name {
-            Some(name) if !name.is_empty() => name,
-            _ => record.attributes.text(EVENT).unwrap_or_default(),
-        };
-        let starts = match name {
-            START => true,
-            END => false,
-            _ => return,
-        };
+        let (told, name) = record.told();
+        if told == Told::Nothing {
+            return;
+        }
         self.events += 1;
         if self.events > MAX_SESSIONS {
             return;
@@ -129,9 +158,12 @@ impl<'c> Gatherer<'c> {
             resource,
             record,
         };
-        let taken = match starts {
-            true => event.start(&mut self.delivery),
-            false => event.end(index, &mut self.delivery),
+        let taken = match told {
+            Told::Start => event.start(&mut self.delivery),
+            Told::End => event.end(index, &mut self.delivery),
+            Told::Unclear | Told::Nothing => Err(Refusal::Other(ItemError(format!(
+                "the event '{name}' is not understood: those of sessions are 'session.start' and 'session.end'"
+            )))),
         };
         match taken {
             Ok(()) => {}
@@ -189,7 +221,7 @@ impl Event<'_> {
         let session = Session::new(new, self.context.now)
             .map_err(|error| ItemError(name_as_here(&error.to_string())))?;
         delivery.sessions.push(session);
-        let previous = self.record.attributes.text(PREVIOUS);
+        let previous = self.own().find_map(|source| source.text(PREVIOUS));
         if let Some(previous) = previous.filter(|previous| *previous != session_id)
             && let Ok(end) = SessionEnd::new(app, previous, started_at, self.context.now)
         {
@@ -208,10 +240,19 @@ impl Event<'_> {
         Ok(())
     }
 
+    /// The record's own values; of two with one name the first counts.
+    fn own(&self) -> impl Iterator<Item = &Attributes<'_>> {
+        let of_body = match &self.record.body {
+            Body::Map(map) => Some(map),
+            Body::Text(_) | Body::Other => None,
+        };
+        std::iter::once(&self.record.attributes).chain(of_body)
+    }
+
     /// The record's own value, else the resource's.
     fn text(&self, names: &[&str]) -> Option<&str> {
-        [&self.record.attributes, self.resource]
-            .into_iter()
+        self.own()
+            .chain(std::iter::once(self.resource))
             .flat_map(|source| names.iter().filter_map(|name| source.text(name)))
             .find(|text| !text.is_empty())
     }
@@ -256,64 +297,50 @@ impl Event<'_> {
     }
 
     fn identity(&self, names: &[&str]) -> Option<&str> {
-        self.text(names).filter(|text| text.len() <= MAX_IDENTITY_BYTES)
+        mend::identity(self.text(names))
     }
 
     /// What does not fit is left out: a session counts all the same.
     fn properties(&self) -> Result<Properties, ItemError> {
-        let none = PropertyFields::default();
-        let fit = |fields: PropertyFields<'_>| Properties::new(&fields, Vec::new()).is_ok();
-        let short = |text: &&str| {
-            let platform = Some(*text);
-            fit(PropertyFields { platform, ..none })
-        };
-        let fields = PropertyFields {
-            platform: self.text(&PLATFORM).filter(short),
-            os_version: self.text(&OS_VERSION).filter(short),
-            app_version: self.text(&APP_VERSION).filter(short),
-            device_model: self.text(&MODEL).filter(short),
-            country: self.text(&COUNTRY).filter(|text| {
-                let country = Some(*text);
-                fit(PropertyFields { country, ..none })
-            }),
-            language: self.text(&LANGUAGE).filter(|text| {
-                let language = Some(*text);
-                fit(PropertyFields { language, ..none })
-            }),
-        };
-        Properties::new(&fields, self.attributes()).map_err(|error| ItemError(error.to_string()))
+        let fields = mend::fields(&PropertyFields {
+            platform: self.text(&PLATFORM),
+            os_version: self.text(&OS_VERSION),
+            app_version: self.text(&APP_VERSION),
+            device_model: self.text(&MODEL),
+            country: self.text(&COUNTRY),
+            language: self.text(&LANGUAGE),
+        });
+        Properties::new(&fields, self.attributes().0).map_err(|error| ItemError(error.to_string()))
     }
 
     /// The record's own attributes that have no other place.
-    fn attributes(&self) -> Vec<(Cow<'_, str>, AttributeValue<'_>)> {
-        let mut kept: Vec<(Cow<'_, str>, AttributeValue<'_>)> = Vec::new();
-        for (name, value) in &self.record.attributes.0 {
-            let fits = (1..=MAX_NAME_BYTES).contains(&name.len()) && !is_mapped(name);
-            if !fits || kept.len() == MAX_ATTRIBUTES || kept.iter().any(|(other, _)| other == name) {
+    fn attributes(&self) -> Fitting<'_> {
+        let mut kept = Fitting::default();
+        for (name, value) in self.own().flat_map(|source| &source.0) {
+            if is_mapped(name) {
                 continue;
             }
             let value = match value {
-                Value::Text(text) if text.len() <= MAX_VALUE_BYTES => {
-                    AttributeValue::Text(Cow::Borrowed(text))
-                }
+                Value::Text(text) => AttributeValue::Text(Cow::Borrowed(text)),
                 Value::Integer(number) => AttributeValue::Number((*number).into()),
                 Value::Double(number) => match serde_json::Number::from_f64(*number) {
                     Some(number) => AttributeValue::Number(number),
                     None => continue,
                 },
                 Value::Bool(flag) => AttributeValue::Bool(*flag),
-                Value::Text(_) | Value::Other => continue,
+                Value::Other => continue,
             };
-            kept.push((Cow::Borrowed(name), value));
+            kept.push(Cow::Borrowed(name), value);
         }
         kept
     }
 }
 
 fn is_mapped(name: &str) -> bool {
-    [APP, SESSION, PREVIOUS, EVENT].contains(&name)
+    [APP, SESSION, PREVIOUS].contains(&name)
         || [
-            &USER[..],
+            &EVENT[..],
+            &USER,
             &DEVICE,
             &PLATFORM,
             &OS_VERSION,

@@ -10,9 +10,10 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 use super::OtlpError;
-use super::event::{Attributes, EVENTS, Gatherer, Record, Value};
+use super::event::{Attributes, Body, Gatherer, MAX_BODY, Record, Value};
+use super::naming::concerns_sessions;
 use crate::collect::json::cut;
-use crate::collect::scalar::{Name, Scalar};
+use crate::collect::scalar::{Lenient, LossyText, Scalar};
 
 /// A member's name in both spellings.
 type Spellings = [&'static str; 2];
@@ -39,17 +40,13 @@ fn resource_logs(text: &str, gatherer: &mut Gatherer<'_>) -> serde_json::Result<
                 let record = serde_json::from_str(item).and_then(WireRecord::into_record);
                 match record {
                     Ok(record) => gatherer.take(&resource, &record),
+                    // Most are other people's, and may be as they like.
                     Err(error) => gatherer.refuse(concerns_sessions(item), &cut(&error)),
                 }
                 Ok(())
             })
         })
     })
-}
-
-/// Whether a record that can't be read may be one of ours. Most are other people's, and may be as they like.
-fn concerns_sessions(record: &str) -> bool {
-    EVENTS.iter().any(|event| record.contains(event))
 }
 
 /// Calls for each item of the array that is this member of an object.
@@ -76,7 +73,7 @@ impl<'de, F: FnMut(&str) -> serde_json::Result<()>> Visitor<'de> for Member<F> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
-        while let Some(Name(name)) = members.next_key()? {
+        while let Some(LossyText(name)) = members.next_key()? {
             if self.member.contains(&name.as_ref()) {
                 members.next_value_seed(Items(&mut self.call))?;
             } else {
@@ -132,7 +129,11 @@ struct Resource<'a> {
 #[serde(rename_all = "camelCase")]
 struct WireRecord<'a> {
     #[serde(borrow, alias = "event_name")]
-    event_name: Option<Scalar<'a>>,
+    event_name: Option<Lenient<'a>>,
+    #[serde(borrow)]
+    name: Option<Lenient<'a>>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
     #[serde(borrow, alias = "time_unix_nano")]
     time_unix_nano: Option<Scalar<'a>>,
     #[serde(borrow, alias = "observed_time_unix_nano")]
@@ -143,16 +144,59 @@ struct WireRecord<'a> {
 
 impl<'a> WireRecord<'a> {
     fn into_record(self) -> serde_json::Result<Record<'a>> {
-        let event_name = match self.event_name {
-            Some(Scalar::Text(text)) => Some(text),
-            _ => None,
-        };
         Ok(Record {
-            event_name,
+            event_name: text(self.event_name),
+            name: text(self.name),
+            body: self.body.map(|body| read_body(body.get())).unwrap_or_default(),
             time_unix_nano: nanos("timeUnixNano", self.time_unix_nano)?,
             observed_time_unix_nano: nanos("observedTimeUnixNano", self.observed_time_unix_nano)?,
             attributes: self.attributes.unwrap_or_default(),
         })
+    }
+}
+
+fn text(value: Option<Lenient<'_>>) -> Option<Cow<'_, str>> {
+    match value {
+        Some(Lenient(Scalar::Text(text))) => Some(text),
+        _ => None,
+    }
+}
+
+/// A text may stand where the protocol has a value of any type. What can't be read says nothing.
+fn read_body(json: &str) -> Body<'_> {
+    if json.len() > MAX_BODY {
+        return Body::Other;
+    }
+    let value = if json.starts_with('"') {
+        serde_json::from_str(json).map(|LossyText(text)| Body::Text(text))
+    } else {
+        serde_json::from_str(json).map(WireBody::into_body)
+    };
+    value.unwrap_or_default()
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireBody<'a> {
+    #[serde(borrow, alias = "string_value")]
+    string_value: Option<Lenient<'a>>,
+    #[serde(borrow, alias = "kvlist_value")]
+    kvlist_value: Option<Map<'a>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Map<'a> {
+    #[serde(borrow)]
+    values: Option<Attributes<'a>>,
+}
+
+impl<'a> WireBody<'a> {
+    fn into_body(self) -> Body<'a> {
+        match (text(self.string_value), self.kvlist_value) {
+            (Some(text), _) => Body::Text(text),
+            (None, Some(Map { values: Some(values) })) => Body::Map(values),
+            _ => Body::Other,
+        }
     }
 }
 
@@ -195,7 +239,8 @@ impl<'de> Visitor<'de> for AttributesVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut attributes = Attributes::default();
         while let Some(WireAttribute { key, value }) = items.next_element()? {
-            let Some(Scalar::Text(name)) = key else { continue };
+            let Some(name) = text(key) else { continue };
+            let value = value.and_then(|value| serde_json::from_str::<WireValue<'_>>(value.get()).ok());
             attributes.push(name, value.map_or(Value::Other, WireValue::into_value));
         }
         Ok(attributes)
@@ -205,77 +250,44 @@ impl<'de> Visitor<'de> for AttributesVisitor {
 #[derive(serde::Deserialize)]
 struct WireAttribute<'a> {
     #[serde(borrow)]
-    key: Option<Scalar<'a>>,
+    key: Option<Lenient<'a>>,
     #[serde(borrow)]
-    value: Option<WireValue<'a>>,
+    value: Option<&'a RawValue>,
 }
 
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireValue<'a> {
     #[serde(borrow, alias = "string_value")]
-    string_value: Option<Text<'a>>,
+    string_value: Option<Lenient<'a>>,
     #[serde(borrow, alias = "bool_value")]
-    bool_value: Option<Scalar<'a>>,
+    bool_value: Option<Lenient<'a>>,
     #[serde(borrow, alias = "int_value")]
-    int_value: Option<Scalar<'a>>,
+    int_value: Option<Lenient<'a>>,
     #[serde(borrow, alias = "double_value")]
-    double_value: Option<Scalar<'a>>,
+    double_value: Option<Lenient<'a>>,
 }
 
 impl<'a> WireValue<'a> {
     fn into_value(self) -> Value<'a> {
-        if let Some(Text(Some(text))) = self.string_value {
+        if let Some(text) = text(self.string_value) {
             return Value::Text(text);
         }
         let integer = match self.int_value {
-            Some(Scalar::Number(number)) => number.as_i64(),
-            Some(Scalar::Text(text)) => text.parse().ok(),
+            Some(Lenient(Scalar::Number(number))) => number.as_i64(),
+            Some(Lenient(Scalar::Text(text))) => text.parse().ok(),
             _ => None,
         };
         let double = match self.double_value {
-            Some(Scalar::Number(number)) => number.as_f64(),
-            Some(Scalar::Text(text)) => text.parse().ok(),
+            Some(Lenient(Scalar::Number(number))) => number.as_f64(),
+            Some(Lenient(Scalar::Text(text))) => text.parse().ok(),
             _ => None,
         };
         match (self.bool_value, integer, double) {
-            (Some(Scalar::Bool(flag)), ..) => Value::Bool(flag),
+            (Some(Lenient(Scalar::Bool(flag))), ..) => Value::Bool(flag),
             (_, Some(number), _) => Value::Integer(number),
             (_, _, Some(number)) => Value::Double(number),
             _ => Value::Other,
         }
-    }
-}
-
-/// A text; none where something else stands. JavaScript cuts texts in the middle of a character and writes `\ud83d`: that
-/// half becomes a replacement character instead of making all of the body unreadable.
-struct Text<'a>(Option<Cow<'a, str>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?.get();
-        if !raw.starts_with('"') {
-            return Ok(Self(None));
-        }
-        if let Ok(Name(text)) = serde_json::from_str(raw) {
-            return Ok(Self(Some(text)));
-        }
-        let mut reader = serde_json::Deserializer::from_str(raw);
-        let text = reader.deserialize_bytes(LossyText).map_err(D::Error::custom)?;
-        Ok(Self(Some(Cow::Owned(text))))
-    }
-}
-
-struct LossyText;
-
-impl Visitor<'_> for LossyText {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-        Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::event::{Attributes, Gatherer, Record, Value};
+use super::event::{Attributes, Body, Gatherer, MAX_BODY, Record, Value};
 use crate::collect::protobuf::{Field, Fields, Malformed};
 
 const RESOURCE_LOGS: u32 = 1;
@@ -50,6 +50,9 @@ fn record(fields: Fields<'_>) -> Result<Record<'_>, Malformed> {
         let field = field?;
         match field.number {
             1 => record.time_unix_nano = field.fixed64()?,
+            // Most bodies are other people's lines, and may be as they like.
+            4 => record.name = field.text().ok(),
+            5 => record.body = body(field).unwrap_or_default(),
             6 => key_value(field.message()?, &mut record.attributes)?,
             11 => record.observed_time_unix_nano = field.fixed64()?,
             12 => record.event_name = Some(field.text()?),
@@ -57,6 +60,27 @@ fn record(fields: Fields<'_>) -> Result<Record<'_>, Malformed> {
         }
     }
     Ok(record)
+}
+
+fn body(field: Field<'_>) -> Result<Body<'_>, Malformed> {
+    let value = field.message()?;
+    if value.0.len() > MAX_BODY {
+        return Ok(Body::Other);
+    }
+    let mut body = Body::Other;
+    for field in value {
+        let field = field?;
+        body = match field.number {
+            1 => Body::Text(field.text()?),
+            6 => {
+                let mut map = Attributes::default();
+                each(field.message()?, 1, |entry| key_value(entry, &mut map))?;
+                Body::Map(map)
+            }
+            _ => Body::Other,
+        };
+    }
+    Ok(body)
 }
 
 fn key_value<'a>(fields: Fields<'a>, attributes: &mut Attributes<'a>) -> Result<(), Malformed> {

@@ -22,6 +22,7 @@ use self::pages::Checked;
 use super::table::{Cell, Columns, ColumnsError, Rename};
 use super::{Context, ItemError};
 use crate::model::Session;
+use crate::series::Zone;
 
 /// Why a file, or the rest of it, can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +75,14 @@ impl Table {
                 nanoseconds,
             })
         })
+    }
+
+    /// The same with the zone of times that are written without an offset.
+    pub fn in_zone(self, zone: Option<Zone>) -> Self {
+        Self {
+            columns: self.columns.in_zone(zone),
+            ..self
+        }
     }
 
     /// What its columns are.

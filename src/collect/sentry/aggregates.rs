@@ -1,9 +1,11 @@
 //! Items `sessions`: how many sessions started in each minute, counted by the client.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
-use super::{Attrs, Delivery, SentryError, payload, refused, started};
+use super::{Attrs, Clock, Delivery, SentryError, payload, refused, started};
 use crate::collect::ItemError;
 use crate::collect::json::{Items, MAX_SESSIONS};
 use crate::collect::scalar::Scalar;
@@ -13,9 +15,12 @@ use crate::model::{AppId, Millis, NewSession, Properties, Session};
 /// Where an item came from.
 pub(super) struct Source {
     pub(super) app: AppId,
-    /// The same when the item is delivered again, another one for every other item.
-    pub(super) fingerprint: [u8; 32],
-    pub(super) now: Millis,
+    /// Several processes of one service send the same bytes in one millisecond, so nothing in an envelope tells it from
+    /// another: each delivery counts.
+    pub(super) request: Uuid,
+    /// The item's place in the envelope.
+    pub(super) item: usize,
+    pub(super) clock: Clock,
 }
 
 #[derive(Deserialize)]
@@ -23,7 +28,7 @@ struct Wire<'a> {
     #[serde(borrow)]
     aggregates: Option<Items<'a>>,
     #[serde(borrow)]
-    attrs: Option<Attrs<'a>>,
+    attrs: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +57,7 @@ pub(super) fn read(
         Ok(wire) => wire,
         Err(error) => return Ok(Err(error)),
     };
-    let properties = match wire.attrs.unwrap_or_default().properties(true) {
+    let properties = match Attrs::read(wire.attrs).properties(true) {
         Ok(properties) => properties,
         Err(error) => return Ok(Err(error)),
     };
@@ -64,7 +69,7 @@ pub(super) fn read(
     }
     let mut failure = None;
     for (place, bucket) in buckets.kept.iter().enumerate() {
-        let sessions = match bucket_of(bucket.get()) {
+        let sessions = match bucket_of(bucket.get(), source.clock) {
             Ok(sessions) => sessions,
             Err(error) => {
                 failure.get_or_insert(error);
@@ -94,7 +99,7 @@ struct Counted {
     count: u64,
 }
 
-fn bucket_of(json: &str) -> Result<Counted, ItemError> {
+fn bucket_of(json: &str, clock: Clock) -> Result<Counted, ItemError> {
     let bucket: Bucket<'_> = payload(json.as_bytes())?;
     let mut count = 0_u64;
     for (name, value) in [
@@ -116,7 +121,7 @@ fn bucket_of(json: &str) -> Result<Counted, ItemError> {
         count = count.saturating_add(number);
     }
     Ok(Counted {
-        started_at: started(bucket.started.as_ref())?,
+        started_at: started(bucket.started.as_ref(), clock)?,
         count,
     })
 }
@@ -129,7 +134,8 @@ fn session(
     properties: &Properties,
 ) -> Result<Session, ItemError> {
     let mut hash = Sha256::new();
-    hash.update(source.fingerprint);
+    hash.update(source.request.as_bytes());
+    hash.update((source.item as u64).to_le_bytes());
     hash.update((place as u64).to_le_bytes());
     hash.update(number.to_le_bytes());
     let digest: [u8; 32] = hash.finalize().into();
@@ -149,5 +155,5 @@ fn session(
         device_id: None,
         properties: properties.clone(),
     };
-    Session::new(new, source.now).map_err(|error| refused(&error))
+    Session::new(new, source.clock.now).map_err(|error| refused(&error))
 }

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
+use super::Clock;
 use crate::collect::json::cut;
-use crate::collect::scalar::Scalar;
+use crate::collect::scalar::{Lenient, Scalar};
+use crate::model::Millis;
 
 /// Why an envelope can't be taken apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,17 +34,15 @@ pub enum EnvelopeError {
 #[derive(Deserialize)]
 struct Header<'a> {
     #[serde(borrow)]
-    dsn: Option<Scalar<'a>>,
+    dsn: Option<Lenient<'a>>,
     #[serde(borrow)]
-    event_id: Option<Scalar<'a>>,
+    event_id: Option<Lenient<'a>>,
     #[serde(borrow)]
-    sent_at: Option<Scalar<'a>>,
+    sent_at: Option<Lenient<'a>>,
 }
 
 /// An envelope whose first line was read.
 pub(super) struct Envelope<'a> {
-    /// Of its first line: that can be long, and every item needs it.
-    line: [u8; 32],
     header: Header<'a>,
     rest: &'a [u8],
 }
@@ -69,24 +67,20 @@ impl<'a> Envelope<'a> {
         }
         let (line, rest) = line(body);
         let header = serde_json::from_slice(line).map_err(|error| EnvelopeError::Header(cut(&error)))?;
-        Ok(Self {
-            line: Sha256::digest(line).into(),
-            header,
-            rest,
-        })
+        Ok(Self { header, rest })
     }
 
     /// Its `event_id`, if that is one.
     pub(super) fn id(&self) -> Option<String> {
         match &self.header.event_id {
-            Some(Scalar::Text(id)) => Some(uuid::Uuid::try_parse(id).ok()?.simple().to_string()),
+            Some(Lenient(Scalar::Text(id))) => Some(uuid::Uuid::try_parse(id).ok()?.simple().to_string()),
             _ => None,
         }
     }
 
     /// The public key of its DSN: `KEY` of `https://KEY:SECRET@HOST/1`.
     pub(super) fn dsn_key(&self) -> Option<String> {
-        let Some(Scalar::Text(dsn)) = &self.header.dsn else {
+        let Some(Lenient(Scalar::Text(dsn))) = &self.header.dsn else {
             return None;
         };
         let (_, rest) = dsn.split_once("://")?;
@@ -94,24 +88,10 @@ impl<'a> Envelope<'a> {
         user.split(':').next().map(str::to_owned)
     }
 
-    /// Tells an item from all others, but not from itself when its envelope is delivered again.
-    ///
-    /// Some SDKs write nothing into an envelope's header. Two processes of one service then send the same bytes minute
-    /// after minute, and those SDKs never send an envelope again: there each request counts.
-    pub(super) fn fingerprint(&self, request: Uuid, index: usize, payload: &[u8]) -> [u8; 32] {
-        let is_marked = self.header.event_id.is_some() || self.header.sent_at.is_some();
-        let request = if is_marked { Uuid::nil() } else { request };
-        let mut hash = Sha256::new();
-        for part in [
-            request.as_bytes().as_slice(),
-            &self.line,
-            &(index as u64).to_le_bytes(),
-            payload,
-        ] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        hash.finalize().into()
+    /// The clock of the device that sent it.
+    pub(super) fn clock(&self, now: Millis) -> Clock {
+        let sent_at = self.header.sent_at.as_ref();
+        Clock::of(sent_at.map(|Lenient(sent_at)| sent_at), now)
     }
 
     /// Its items, up to the first that can't be read.

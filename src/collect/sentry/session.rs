@@ -2,30 +2,30 @@
 
 use serde::Deserialize;
 
-use super::{Attrs, instant, millis, payload, refused, started};
-use crate::collect::ItemError;
-use crate::collect::scalar::Scalar;
-use crate::collect::wire::{required, wrong};
-use crate::model::{AppId, End, MAX_DURATION_MILLIS, Millis, NewSession, Session};
+use serde_json::value::RawValue;
 
-const MAX_IDENTITY_BYTES: usize = 256;
+use super::{Attrs, Clock, instant, millis, payload, refused, started};
+use crate::collect::scalar::{Lenient, Scalar};
+use crate::collect::wire::{required, wrong};
+use crate::collect::{ItemError, mend};
+use crate::model::{AppId, End, Millis, NewSession, Session};
 
 #[derive(Deserialize)]
 struct Wire<'a> {
     #[serde(borrow)]
     sid: Option<Scalar<'a>>,
     #[serde(borrow)]
-    did: Option<Scalar<'a>>,
+    did: Option<Lenient<'a>>,
     #[serde(borrow)]
     started: Option<Scalar<'a>>,
     #[serde(borrow)]
-    timestamp: Option<Scalar<'a>>,
+    timestamp: Option<Lenient<'a>>,
     #[serde(borrow)]
-    duration: Option<Scalar<'a>>,
+    duration: Option<Lenient<'a>>,
     #[serde(borrow)]
-    status: Option<Scalar<'a>>,
+    status: Option<Lenient<'a>>,
     #[serde(borrow)]
-    attrs: Option<Attrs<'a>>,
+    attrs: Option<&'a RawValue>,
 }
 
 /// Reads one. Whether it is the first update (`init`) does not matter: a session that is recorded already is not
@@ -33,7 +33,7 @@ struct Wire<'a> {
 pub(super) fn read(
     bytes: &[u8],
     app: AppId,
-    now: Millis,
+    clock: Clock,
     sessions: &mut Vec<Session>,
 ) -> Result<(), ItemError> {
     let wire: Wire<'_> = payload(bytes)?;
@@ -42,38 +42,38 @@ pub(super) fn read(
         None | Some(Scalar::Null) => return Err(required("sid", "a string of 1 to 128 bytes")),
         Some(other) => return Err(wrong("sid", other, "a string of 1 to 128 bytes")),
     };
-    let started_at = started(wire.started.as_ref())?;
+    let started_at = started(wire.started.as_ref(), clock)?;
     let did = match &wire.did {
-        Some(Scalar::Text(did)) if (1..=MAX_IDENTITY_BYTES).contains(&did.len()) => Some(did.as_ref()),
+        Some(Lenient(Scalar::Text(did))) => mend::identity(Some(did)),
         _ => None,
     };
     let new = NewSession {
         app,
         session_id: sid,
         started_at,
-        end: end(&wire, started_at, now)?,
+        end: end(&wire, started_at, clock),
         user_id: did,
         device_id: None,
-        properties: wire.attrs.unwrap_or_default().properties(false)?,
+        properties: Attrs::read(wire.attrs).properties(false)?,
     };
-    sessions.push(Session::new(new, now).map_err(|error| refused(&error))?);
+    sessions.push(Session::new(new, clock.now).map_err(|error| refused(&error))?);
     Ok(())
 }
 
 /// An end that can't be is left out: the session counts all the same.
-fn end(wire: &Wire<'_>, started_at: Millis, now: Millis) -> Result<Option<End>, ItemError> {
+fn end(wire: &Wire<'_>, started_at: Millis, clock: Clock) -> Option<End> {
     let is_open = match &wire.status {
-        Some(Scalar::Text(status)) => status == "ok",
+        Some(Lenient(Scalar::Text(status))) => status == "ok",
         _ => true,
     };
-    let duration = match &wire.duration {
-        Some(Scalar::Number(seconds)) => seconds.as_f64().and_then(millis),
+    mend::end(match &wire.duration {
+        Some(Lenient(Scalar::Number(seconds))) => seconds.as_f64().and_then(millis),
         _ if is_open => None,
         _ => {
-            let ended_at = instant("timestamp", wire.timestamp.as_ref())?.unwrap_or(now);
-            Some(ended_at.saturating_sub(started_at))
+            let timestamp = wire.timestamp.as_ref().map(|Lenient(timestamp)| timestamp);
+            let ended_at = instant("timestamp", timestamp).ok();
+            let ended_at = ended_at.map(|at| at.map_or(clock.now, |at| clock.corrected(at)));
+            ended_at.map(|at| at.saturating_sub(started_at))
         }
-    };
-    let possible = duration.filter(|duration| (0..=MAX_DURATION_MILLIS).contains(duration));
-    Ok(possible.map(End::After))
+    })
 }

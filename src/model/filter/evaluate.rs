@@ -6,31 +6,15 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use serde::Deserialize;
-
 use super::version::Version;
 use super::{Condition, Field, Node, Operator, Value};
-use crate::model::AppId;
+use crate::model::{AppId, SessionField, StoredProperties};
 
 /// What a filter may ask about a session: its app, and the properties it was recorded with.
 #[derive(Debug, Clone)]
 pub struct Facts {
     app: String,
-    properties: Recorded,
-}
-
-/// The canonical text of properties.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct Recorded {
-    platform: Option<String>,
-    os_version: Option<String>,
-    app_version: Option<String>,
-    device_model: Option<String>,
-    country: Option<String>,
-    language: Option<String>,
-    first_session: Option<bool>,
-    attributes: HashMap<String, serde_json::Value>,
+    properties: StoredProperties<String, HashMap<String, serde_json::Value>>,
 }
 
 impl Facts {
@@ -45,34 +29,37 @@ impl Facts {
         })
     }
 
-    fn get(&self, field: &Field) -> Option<Fact<'_>> {
+    /// What a field says; `None` where it is missing.
+    pub fn get(&self, field: &Field) -> Option<Fact<'_>> {
         let recorded = &self.properties;
-        let text = match field {
-            Field::AppId => return Some(Fact::Text(&self.app)),
-            Field::FirstSession => return recorded.first_session.map(Fact::Bool),
-            Field::Attribute(name) => {
-                return match recorded.attributes.get(name.as_ref())? {
-                    serde_json::Value::String(text) => Some(Fact::Text(text)),
-                    serde_json::Value::Number(number) => Some(Fact::Number(number)),
-                    serde_json::Value::Bool(flag) => Some(Fact::Bool(*flag)),
-                    _ => None,
-                };
-            }
-            Field::Platform => &recorded.platform,
-            Field::OsVersion => &recorded.os_version,
-            Field::AppVersion => &recorded.app_version,
-            Field::DeviceModel => &recorded.device_model,
-            Field::Country => &recorded.country,
-            Field::Language => &recorded.language,
-        };
-        text.as_deref().map(Fact::Text)
+        let text = |field| recorded.get(field).map(|text| Fact::Text(text));
+        match field {
+            Field::AppId => Some(Fact::Text(&self.app)),
+            Field::FirstSession => recorded.first_session.map(Fact::Bool),
+            Field::Platform => text(SessionField::Platform),
+            Field::OsVersion => text(SessionField::OsVersion),
+            Field::AppVersion => text(SessionField::AppVersion),
+            Field::DeviceModel => text(SessionField::DeviceModel),
+            Field::Country => text(SessionField::Country),
+            Field::Language => text(SessionField::Language),
+            Field::Attribute(name) => match recorded.attributes.get(name.as_ref())? {
+                serde_json::Value::String(text) => Some(Fact::Text(text)),
+                serde_json::Value::Number(number) => Some(Fact::Number(number)),
+                serde_json::Value::Bool(flag) => Some(Fact::Bool(*flag)),
+                _ => None,
+            },
+        }
     }
 }
 
-#[derive(Clone, Copy)]
-enum Fact<'a> {
+/// What a field of a session says.
+#[derive(Debug, Clone, Copy)]
+pub enum Fact<'a> {
+    /// A string, also an id.
     Text(&'a str),
+    /// An integer or a fraction.
     Number(&'a serde_json::Number),
+    /// `true` or `false`
     Bool(bool),
 }
 

@@ -12,10 +12,11 @@ mod words;
 use std::fmt;
 use std::str::FromStr;
 
+use super::named::named;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
-pub use evaluate::Facts;
-pub use parse::FilterError;
+pub use evaluate::{Fact, Facts};
+pub use parse::{FieldError, FilterError};
 
 /// Groups (`all`, `any`, `not`) may stand in each other this deep.
 pub const MAX_FILTER_DEPTH: usize = 8;
@@ -51,16 +52,27 @@ enum Value {
     Bool(bool),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Field {
+/// What a filter may ask of a session, and what sessions may be grouped by. [`FromStr`] reads its name, [`fmt::Display`]
+/// writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// `app_id`
     AppId,
+    /// `platform`
     Platform,
+    /// `os_version`
     OsVersion,
+    /// `app_version`
     AppVersion,
+    /// `device_model`
     DeviceModel,
+    /// `country`
     Country,
+    /// `language`
     Language,
+    /// `first_session`
     FirstSession,
+    /// `attributes.NAME`, with the name
     Attribute(Box<str>),
 }
 
@@ -68,7 +80,7 @@ const ATTRIBUTES: &str = "attributes.";
 
 impl Field {
     /// Those that have a name of their own.
-    const OWN: [Self; 8] = [
+    pub const OWN: [Self; 8] = [
         Self::AppId,
         Self::Platform,
         Self::OsVersion,
@@ -109,53 +121,25 @@ impl fmt::Display for Field {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    Eq,
-    Ne,
-    In,
-    NotIn,
-    Exists,
-    Lt,
-    Lte,
-    Gt,
-    Gte,
-    Prefix,
-    Contains,
+named! {
+    enum Operator {
+        Eq = "eq",
+        Ne = "ne",
+        In = "in",
+        NotIn = "not_in",
+        Exists = "exists",
+        Lt = "lt",
+        Lte = "lte",
+        Gt = "gt",
+        Gte = "gte",
+        Prefix = "prefix",
+        Contains = "contains",
+    }
 }
 
 impl Operator {
-    const ALL: [Self; 11] = [
-        Self::Eq,
-        Self::Ne,
-        Self::In,
-        Self::NotIn,
-        Self::Exists,
-        Self::Lt,
-        Self::Lte,
-        Self::Gt,
-        Self::Gte,
-        Self::Prefix,
-        Self::Contains,
-    ];
     /// What an identifier or a flag can be asked.
     const IDENTITY: [Self; 5] = [Self::Eq, Self::Ne, Self::In, Self::NotIn, Self::Exists];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Eq => "eq",
-            Self::Ne => "ne",
-            Self::In => "in",
-            Self::NotIn => "not_in",
-            Self::Exists => "exists",
-            Self::Lt => "lt",
-            Self::Lte => "lte",
-            Self::Gt => "gt",
-            Self::Gte => "gte",
-            Self::Prefix => "prefix",
-            Self::Contains => "contains",
-        }
-    }
 
     fn takes_list(self) -> bool {
         matches!(self, Self::In | Self::NotIn)
@@ -167,15 +151,48 @@ impl Operator {
 }
 
 impl Filter {
+    /// The operators of conditions, as they are written.
+    pub fn operators() -> impl Iterator<Item = &'static str> {
+        Operator::ALL.into_iter().map(Operator::name)
+    }
+
     /// The JSON form, without white space. Equal filters have equal texts.
     pub fn to_json(&self) -> String {
         // Only maps with string keys, and no number that is not finite: this can't fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// Whether it asks which app a session is of: else sessions of every app with the same properties are alike.
+    pub fn asks_for_the_app(&self) -> bool {
+        self.0.asks_for(&Field::AppId)
+    }
+
+    /// A filter that holds where both hold.
+    pub fn and(self, other: Self) -> Self {
+        Self(Node::All(vec![self.0, other.0]))
+    }
+
     /// Whether a session with these facts belongs to the segment.
     pub fn matches(&self, facts: &Facts) -> bool {
         evaluate::matches(&self.0, facts)
+    }
+}
+
+impl Node {
+    fn asks_for(&self, field: &Field) -> bool {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.asks_for(field)),
+            Self::Not(node) => node.asks_for(field),
+            Self::Condition(condition) => condition.field == *field,
+        }
+    }
+}
+
+impl FromStr for Field {
+    type Err = FieldError;
+
+    fn from_str(text: &str) -> Result<Self, FieldError> {
+        parse::field(text)
     }
 }
 
@@ -208,7 +225,7 @@ impl Serialize for Node {
             Self::Not(node) => map.serialize_entry("not", node)?,
             Self::Condition(condition) => {
                 map.serialize_entry("field", &condition.field.to_string())?;
-                map.serialize_entry("op", condition.op.as_str())?;
+                map.serialize_entry("op", condition.op.name())?;
                 match (condition.op, condition.values.as_slice()) {
                     // What `exists` means where nothing else is said.
                     (Operator::Exists, [Value::Bool(true)]) => {}
@@ -261,6 +278,22 @@ mod tests {
         ] {
             let filter: Filter = text.parse().unwrap();
             assert_eq!(filter.to_json(), text);
+        }
+    }
+
+    #[test]
+    fn a_filter_says_whether_it_asks_for_the_app() {
+        let app = r#"{"field":"app_id","op":"exists"}"#;
+        let other = r#"{"field":"attributes.app_id","op":"exists"}"#;
+        for (text, asks) in [
+            (
+                format!(r#"{{"all":[{other},{{"any":[{{"not":{app}}}]}}]}}"#),
+                true,
+            ),
+            (app.to_owned(), true),
+            (format!(r#"{{"all":[{other}]}}"#), false),
+        ] {
+            assert_eq!(text.parse::<Filter>().unwrap().asks_for_the_app(), asks, "{text}");
         }
     }
 

@@ -175,7 +175,7 @@ fn condition(members: Vec<(String, Json)>, place: Place<'_>) -> Result<Condition
         let allowed = operators(&Operator::IDENTITY);
         return place.wrong(
             "op",
-            format!(r#"{field} can't be compared with "{}", {allowed}"#, op.as_str()),
+            format!(r#"{field} can't be compared with "{}", {allowed}"#, op.name()),
         );
     }
     let values = read_values(&field, op, value, &place)?;
@@ -188,28 +188,38 @@ fn fields() -> String {
 }
 
 fn operators(operators: &[Operator]) -> String {
-    let names: Vec<&str> = operators.iter().map(|op| op.as_str()).collect();
+    let names: Vec<&str> = operators.iter().map(|op| op.name()).collect();
     format!("one of {}", names.join(", "))
 }
 
-fn read_field(name: &str, place: &Place<'_>) -> Result<Field, FilterError> {
+/// Why a text is the name of no field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FieldError(String);
+
+/// The field with this name.
+pub(super) fn field(name: &str) -> Result<Field, FieldError> {
     if let Some(attribute) = name.strip_prefix(ATTRIBUTES) {
         return match attribute.len() {
             1..=MAX_NAME_BYTES => Ok(Field::Attribute(attribute.into())),
-            length => place.wrong(
-                "field",
-                format!("an attribute's name has 1 to {MAX_NAME_BYTES} bytes, this one has {length}"),
-            ),
+            length => Err(FieldError(format!(
+                "an attribute's name has 1 to {MAX_NAME_BYTES} bytes, this one has {length}"
+            ))),
         };
     }
-    match Field::OWN.into_iter().find(|field| field.prefix() == name) {
-        Some(field) => Ok(field),
-        None => place.wrong("field", format!("unknown field {}, {}", Quoted(name), fields())),
+    let own = Field::OWN.into_iter().find(|field| field.prefix() == name);
+    own.ok_or_else(|| FieldError(format!("unknown field {}, {}", Quoted(name), fields())))
+}
+
+fn read_field(name: &str, place: &Place<'_>) -> Result<Field, FilterError> {
+    match field(name) {
+        Ok(field) => Ok(field),
+        Err(FieldError(problem)) => place.wrong("field", problem),
     }
 }
 
 fn read_op(name: &str, place: &Place<'_>) -> Result<Operator, FilterError> {
-    match Operator::ALL.into_iter().find(|op| op.as_str() == name) {
+    match Operator::named(name) {
         Some(op) => Ok(op),
         None => {
             let all = operators(&Operator::ALL);

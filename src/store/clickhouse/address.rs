@@ -18,8 +18,8 @@ pub struct Address {
     pub(super) database: String,
     /// Of replicated, sharded tables.
     pub(super) cluster: Option<String>,
-    /// Seconds after which a day that nobody writes to any more is counted for good; decided when the store is made.
-    pub(super) close_after: Option<u32>,
+    /// Whether it says when days are closed, which they no longer are.
+    pub(super) has_close_after: bool,
 }
 
 /// What is wrong with a connection string; it quotes nothing of it.
@@ -51,7 +51,7 @@ impl FromStr for Address {
             password: decoded(password)?,
             database: database.to_owned(),
             cluster: None,
-            close_after: None,
+            has_close_after: false,
         };
         if !is_identifier(database, "_") {
             return Err(AddressError(
@@ -68,18 +68,9 @@ impl FromStr for Address {
                         "needs a cluster whose name has letters, digits, _, - and . only",
                     ));
                 }
-                Some(("close_after", seconds)) => {
-                    let seconds = seconds
-                        .parse()
-                        .ok()
-                        .filter(|seconds| (2..=3600).contains(seconds));
-                    let seconds = seconds.ok_or(AddressError("needs 2 to 3600 seconds as 'close_after'"))?;
-                    address.close_after = Some(seconds);
-                }
+                Some(("close_after", _)) => address.has_close_after = true,
                 _ => {
-                    return Err(AddressError(
-                        "has a parameter other than 'cluster' and 'close_after'",
-                    ));
+                    return Err(AddressError("has a parameter other than 'cluster'"));
                 }
             }
         }
@@ -149,10 +140,10 @@ mod tests {
         assert_eq!(address.password, "p@ss:/word");
         assert_eq!(address.database, "sessions");
         assert_eq!(address.cluster.as_deref(), Some("main-1"));
-        assert_eq!(address.close_after, Some(5));
+        assert!(address.has_close_after);
         let short = read("clickhouse://localhost/db");
         assert_eq!((short.user.as_str(), short.password.as_str()), ("default", ""));
-        assert_eq!((short.cluster, short.close_after), (None, None));
+        assert_eq!((short.cluster, short.has_close_after), (None, false));
         assert_eq!(read("clickhouse://u@[::1]:8124/db").hosts, ["[::1]:8124"]);
         assert_eq!(read("clickhouse://u@[::1]/db").hosts, ["[::1]:8123"]);
     }
@@ -183,7 +174,6 @@ mod tests {
             ("clickhouse://u:hunter2@h/db?cluster=", "needs a cluster"),
             ("clickhouse://u:hunter2@h/db?cluster='x'", "needs a cluster"),
             ("clickhouse://u:hunter2@h/db?hunter2=1", "parameter other than"),
-            ("clickhouse://u:hunter2@h/db?close_after=1", "2 to 3600"),
             ("clickhouse://u:hunter2%ff@h/db", "not UTF-8"),
         ] {
             let error = text.parse::<Address>().unwrap_err().to_string();

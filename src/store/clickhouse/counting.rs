@@ -1,264 +1,301 @@
-//! Counts of whole days by quarter hour: made of the sessions, kept for days that are closed.
+//! Counts days of their rows, with the hash of what was counted.
+//!
+//! FINAL leaves one row of each session, the first delivery, and is several times as fast as grouping. Where the rows that it
+//! leaves have the hash that all rows of the day had, each was counted, and that is proven. Else some sessions have several
+//! rows, or more came meanwhile: then the day is read once more grouped by session, which gives both hashes at one moment.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use clickhouse::Row;
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::catalog::{EVERYONE, Rule, SeriesNumber};
-use super::days::{AppDay, Day};
-use super::engine::{Engine, list};
-use super::ids::{self, WireId};
-use super::properties::Combinations;
-use super::schema::Table;
-use crate::model::{AppId, Facts};
+use super::contents::Hash;
+use super::engine::Engine;
+use super::failure;
+use super::ids::{self, AppDay, WireId};
+use super::literals::{list, literals};
+use super::tables;
+use crate::model::AppId;
+use crate::rollup::{Builder, Cells, Rollup, Totals, quarter_of};
 use crate::store::StoreError;
 
-/// Quarter hours of a UTC day.
-pub(super) const QUARTERS: usize = 96;
-/// Sessions by quarter hour.
-pub(super) type Quarters = [u32; QUARTERS];
-/// Counts by day and series.
-pub(super) type DayCounts = HashMap<(AppDay, SeriesNumber), Quarters>;
-
-/// Sessions counted by one statement, about, so that none takes too long.
-const COUNTED: u64 = 5_000_000;
-/// Days of apps that are counted without asking first how large they are.
-const FEW: usize = 20;
+/// Rows counted by one statement, about, so that none takes too long.
+const COUNTED: u64 = 1_000_000;
 /// Days of apps that are counted by one statement.
 const MANY: usize = 2_000;
-/// Counts held in memory, about 450 bytes each.
-const HELD: usize = 100_000;
-/// How long a count of a day that is being written to may be shown again.
-const FRESH: Duration = Duration::from_millis(500);
+/// How long a statement is begun again whose answer breaks off, and after which pause, at first.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
 
-#[derive(Row, Serialize, Deserialize)]
-struct CountRow {
-    app: WireId,
-    series: SeriesNumber,
-    day: u16,
-    changed: u32,
-    quarters: Vec<u32>,
+/// What a count was made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The rows that were counted, one of each session.
+    pub(super) content: Hash,
+    /// All rows that there were, before the server merged those of one session.
+    pub(super) rows: Hash,
 }
 
-#[derive(Row, Serialize, Deserialize)]
-struct QuarterRow {
-    app: WireId,
-    day: u16,
-    quarter: u32,
-    sessions: u64,
+impl Origin {
+    /// Whether a day that holds these rows has the same sessions. Merges turn the one into the other.
+    pub(super) fn is_of(&self, rows: Hash) -> bool {
+        rows == self.content || rows == self.rows
+    }
 }
 
+/// A day as it was counted.
+#[derive(Debug, Clone)]
+pub(super) struct Counted<T> {
+    pub(super) origin: Origin,
+    /// All that was there before this is in it.
+    pub(super) begun: Instant,
+    pub(super) what: T,
+}
+
+/// Some sessions of a day that have something in common, or one.
 #[derive(Row, Serialize, Deserialize)]
-struct CombinationRow {
+pub(super) struct CountRow {
     app: WireId,
     day: u16,
-    quarter: u32,
+    /// Milliseconds since the start of the day, of the quarter hour where only that is counted.
+    start: u32,
+    person: u64,
     combination: u64,
     sessions: u64,
+    content: u64,
+    rows: u64,
+    sum: u64,
 }
 
-#[derive(Row, Serialize, Deserialize)]
-struct SizeRow {
-    app: WireId,
-    day: u16,
-    sessions: u64,
+/// What days are counted into.
+pub(super) trait Tally: Default {
+    /// What a row has to say, and with which others it is counted: the first of `start`, `properties` and `person` that
+    /// are needed.
+    const FORM: Form;
+    type Result;
+
+    fn add(&mut self, row: &CountRow);
+    fn finish(self) -> Self::Result;
 }
 
-/// Counts that may be shown again. Owned by the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Sessions by quarter hour.
+    Quarters,
+    /// By quarter hour and combination of properties.
+    Cells,
+    /// One by one, in the order of their ids.
+    Sessions,
+}
+
+impl Tally for Totals {
+    const FORM: Form = Form::Quarters;
+    type Result = Self;
+
+    fn add(&mut self, row: &CountRow) {
+        let sessions = u32::try_from(row.sessions).unwrap_or(u32::MAX);
+        Totals::add(self, quarter_of(row.start), sessions);
+    }
+
+    fn finish(self) -> Self {
+        self
+    }
+}
+
+/// Makes the cells of a day.
 #[derive(Default)]
-pub(super) struct Held(Mutex<HashMap<(AppDay, SeriesNumber), HeldCount>>);
+pub(super) struct CellsTally(Vec<(u64, u8, u32)>);
 
-struct HeldCount {
-    quarters: Arc<Quarters>,
-    until: Until,
-}
+impl Tally for CellsTally {
+    const FORM: Form = Form::Cells;
+    type Result = Cells;
 
-/// How long a count holds.
-enum Until {
-    /// The day is announced again.
-    Announced { changed: u32 },
-    /// Anybody announces the day, or it is closed: what is kept is counted then.
-    Settled { version: u64, changed: u32 },
-    /// A moment has gone by, or this process has written to the day.
-    Written { begun: Instant, written: u64 },
-}
-
-impl Held {
-    /// The count of a day, if it still holds.
-    pub(super) fn get(&self, day: &Day, series: SeriesNumber) -> Option<Arc<Quarters>> {
-        let held = self.0.lock();
-        let count = held.get(&(day.of, series))?;
-        let holds = match count.until {
-            Until::Announced { changed } => changed == day.changed,
-            Until::Settled { version, changed } => {
-                (version, changed, false) == (day.version, day.changed, day.is_closed)
-            }
-            Until::Written { begun, written } => written == day.written && begun.elapsed() < FRESH,
-        };
-        holds.then(|| count.quarters.clone())
+    fn add(&mut self, row: &CountRow) {
+        let sessions = u32::try_from(row.sessions).unwrap_or(u32::MAX);
+        self.0.push((row.combination, quarter_of(row.start), sessions));
     }
 
-    /// `day` as it was before counting began, which was at `begun`.
-    pub(super) fn put(
-        &self,
-        day: &Day,
-        series: SeriesNumber,
-        quarters: Quarters,
-        begun: Instant,
-    ) -> Arc<Quarters> {
-        let quarters = Arc::new(quarters);
-        let until = match (day.is_closed, day.is_settled) {
-            (true, _) => Until::Announced { changed: day.changed },
-            (_, true) => Until::Settled {
-                version: day.version,
-                changed: day.changed,
-            },
-            _ => Until::Written {
-                begun,
-                written: day.written,
-            },
-        };
-        let mut held = self.0.lock();
-        if held.len() >= HELD {
-            held.clear();
-        }
-        held.insert(
-            (day.of, series),
-            HeldCount {
-                quarters: quarters.clone(),
-                until,
-            },
-        );
-        quarters
+    fn finish(mut self) -> Cells {
+        self.0.sort_unstable();
+        // Each shard tells its own.
+        let same = self.0.chunk_by(|one, two| (one.0, one.1) == (two.0, two.1));
+        Cells::from_sorted(same.filter_map(|same| {
+            let (combination, quarter, _) = *same.first()?;
+            Some((
+                combination,
+                quarter,
+                same.iter().map(|(.., sessions)| sessions).sum(),
+            ))
+        }))
     }
 }
 
-/// Counts of closed days that were kept in the store and still hold.
-pub(super) async fn kept(
+impl Tally for Builder {
+    const FORM: Form = Form::Sessions;
+    type Result = Rollup;
+
+    fn add(&mut self, row: &CountRow) {
+        self.push(row.start, row.person, row.combination);
+    }
+
+    fn finish(self) -> Rollup {
+        Builder::finish(self)
+    }
+}
+
+/// What is counted of days so far, and of what.
+type Tallies<T> = HashMap<AppDay, (Origin, T)>;
+
+/// Counts days that hold these rows. Each has its count, also where it has no sessions any more.
+pub(super) async fn count<T>(
     engine: &Engine,
-    days: &[Day],
-    series: &[SeriesNumber],
-) -> Result<DayCounts, StoreError> {
-    let mut counts = DayCounts::new();
-    let closed: HashMap<AppDay, u32> = days
-        .iter()
-        .filter(|day| day.is_closed)
-        .map(|day| (day.of, day.changed))
-        .collect();
-    let dates = || closed.keys().map(|(_, day)| *day);
-    let (Some(first), Some(last)) = (dates().min(), dates().max()) else {
-        return Ok(counts);
-    };
-    let apps: BTreeSet<AppId> = closed.keys().map(|(app, _)| *app).collect();
-    let sql = format!(
-        "SELECT app, series, day, changed, quarters FROM {}.counts \
-         WHERE series IN ({}) AND app IN ({}) AND day BETWEEN {first} AND {last}",
-        engine.address().database,
-        list(series),
-        literals(apps),
-    );
-    for row in engine.rows::<CountRow>(&sql).await? {
-        let of = (ids::app_of(row.app), row.day);
-        let quarters = Quarters::try_from(row.quarters)
-            .map_err(|_| StoreError::damaged("a kept count has not one number for each quarter hour"))?;
-        if closed.get(&of) == Some(&row.changed) {
-            counts.insert((of, row.series), quarters);
-        }
+    days: &BTreeMap<AppDay, Hash>,
+) -> Result<HashMap<AppDay, Counted<T::Result>>, StoreError>
+where
+    T: Tally + Send + 'static,
+    T::Result: Send + 'static,
+{
+    if days.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(counts)
-}
-
-/// Keeps counts of closed days in the store.
-pub(super) async fn keep(engine: &Engine, days: &[Day], counts: &DayCounts) -> Result<(), StoreError> {
-    let closed = days.iter().filter(|day| day.is_closed);
-    let changed: HashMap<AppDay, u32> = closed.map(|day| (day.of, day.changed)).collect();
-    let row = |((of, series), quarters): (&(AppDay, SeriesNumber), &Quarters)| {
-        Some(CountRow {
-            app: ids::app(of.0),
-            series: *series,
-            day: of.1,
-            changed: *changed.get(of)?,
-            quarters: quarters.to_vec(),
-        })
+    let begun = Instant::now();
+    let names: BTreeSet<AppDay> = days.keys().copied().collect();
+    let mut tallies = tally::<T>(engine, &names, &merged(engine, &names, T::FORM)).await?;
+    let is_open = |day: &&AppDay| {
+        let counted = tallies.get(*day).map(|(origin, _)| origin.content);
+        counted != days.get(*day).copied()
     };
-    let rows: Vec<CountRow> = counts.iter().filter_map(row).collect();
-    engine.insert(Table::Counts, &rows).await
+    let open: BTreeSet<AppDay> = names.iter().filter(is_open).copied().collect();
+    if !open.is_empty() {
+        tallies.extend(tally::<T>(engine, &open, &grouped(engine, &open, T::FORM)).await?);
+    }
+    // A large day takes its time, which belongs to no thread that answers others.
+    let finish = move || {
+        let counted = |(day, (origin, tally)): (AppDay, (Origin, T))| {
+            let what = tally.finish();
+            (day, Counted { origin, begun, what })
+        };
+        tallies.into_iter().map(counted).collect()
+    };
+    let finished = tokio::task::spawn_blocking(finish).await;
+    finished.map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
-/// Counts the sessions of days, everyone's and those of rules. Each day has its counts, also where they are 0.
-pub(super) async fn count(
+/// Counts what a statement tells of days.
+async fn tally<T: Tally>(
     engine: &Engine,
-    combinations: &Combinations,
-    days: &[AppDay],
-    rules: &[&Rule],
-) -> Result<(DayCounts, Vec<u64>), StoreError> {
-    let mut counts = DayCounts::new();
-    for day in days {
-        for series in std::iter::once(EVERYONE).chain(rules.iter().map(|rule| rule.series)) {
-            counts.insert((*day, series), [0; QUARTERS]);
+    days: &BTreeSet<AppDay>,
+    sql: &str,
+) -> Result<Tallies<T>, StoreError> {
+    let (begun, mut pause) = (Instant::now(), PAUSE);
+    loop {
+        match tally_once(engine, days, sql).await {
+            Err(StoreError::Unavailable(_)) if begun.elapsed() + pause < PATIENCE => {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            other => return other,
         }
     }
-    let mut missing = BTreeSet::new();
-    for chunk in chunks(engine, days).await? {
-        let apps: BTreeSet<AppId> = chunk.iter().map(|(app, _)| *app).collect();
-        let dates: BTreeSet<u16> = chunk.iter().map(|(_, day)| *day).collect();
-        // Days of one app that were asked for of another only are passed over below.
-        let wanted: BTreeSet<AppDay> = chunk.iter().copied().collect();
-        // Of one session's rows FINAL leaves the one with the highest precedence. They are sorted by its key already: that
-        // is several times as fast as grouping by it.
-        let of_sessions = format!(
-            "FROM {}.sessions FINAL WHERE app IN ({}) AND day IN ({}) GROUP BY app, day, quarter",
-            engine.address().database,
-            literals(apps),
-            list(dates)
-        );
-        if rules.is_empty() {
-            let sql =
-                format!("SELECT app, day, intDiv(start, 900000) AS quarter, count() AS n {of_sessions}");
-            for row in engine.rows::<QuarterRow>(&no_merge(engine, sql)).await? {
-                let day = (ids::app_of(row.app), row.day);
-                if wanted.contains(&day) {
-                    add(&mut counts, day, EVERYONE, row.quarter, row.sessions);
-                }
-            }
-            continue;
-        }
-        let sql = format!(
-            "SELECT app, day, intDiv(start, 900000) AS quarter, properties AS combination, count() AS n {of_sessions}, combination"
-        );
-        let mut rows: Vec<CombinationRow> = engine.rows(&no_merge(engine, sql)).await?;
-        rows.retain(|row| wanted.contains(&(ids::app_of(row.app), row.day)));
-        let ids = rows.iter().map(|row| row.combination).collect();
-        let contents = combinations.contents(engine, &ids).await?;
-        let mut matches = HashMap::<(AppId, u64), Vec<SeriesNumber>>::new();
-        for row in rows {
-            let day = (ids::app_of(row.app), row.day);
-            add(&mut counts, day, EVERYONE, row.quarter, row.sessions);
-            let Some(content) = contents.get(&row.combination) else {
-                missing.insert(row.combination);
+}
+
+async fn tally_once<T: Tally>(
+    engine: &Engine,
+    days: &BTreeSet<AppDay>,
+    sql: &str,
+) -> Result<Tallies<T>, StoreError> {
+    let apps: BTreeSet<AppId> = days.iter().map(|(app, _)| *app).collect();
+    let mut tallies: Tallies<T> = days.iter().map(|day| (*day, Default::default())).collect();
+    let mut rows = engine.stream::<CountRow>(sql)?;
+    while let Some(row) = rows.next().await? {
+        let day = (ids::app_of(row.app), row.day);
+        let Some((origin, tally)) = tallies.get_mut(&day) else {
+            // It is another app's day of the same date, or no row but what an old server said when it failed.
+            if apps.contains(&day.0) {
                 continue;
-            };
-            let series = match matches.get(&(day.0, row.combination)) {
-                Some(series) => series,
-                None => {
-                    let facts = Facts::read(day.0, content).map_err(|error| {
-                        StoreError::damaged(format!("properties {}: {error}", row.combination))
-                    })?;
-                    let matching = rules.iter().filter(|rule| rule.filter.matches(&facts));
-                    let series = matching.map(|rule| rule.series).collect();
-                    matches.entry((day.0, row.combination)).or_insert(series)
-                }
-            };
-            for series in series {
-                add(&mut counts, day, *series, row.quarter, row.sessions);
             }
-        }
+            return Err(failure::broken_off());
+        };
+        let (content, all) = (row.content, (row.rows, row.sum));
+        origin.content.add(Hash {
+            rows: row.sessions,
+            sum: content,
+        });
+        origin.rows.add(Hash {
+            rows: all.0,
+            sum: all.1,
+        });
+        tally.add(&row);
     }
-    Ok((counts, missing.into_iter().collect()))
+    Ok(tallies)
+}
+
+/// Counts what FINAL leaves of the rows of each session, the one with the highest precedence.
+fn merged(engine: &Engine, days: &BTreeSet<AppDay>, form: Form) -> String {
+    let (from, condition) = (tables::hashed_sessions(engine.address()), condition(days));
+    let quarter = "toUInt32(intDiv(start, 900000) * 900000)";
+    let hashes = "sum(row_hash) AS content, count() AS copies, sum(row_hash) AS hash";
+    match form {
+        Form::Quarters => no_merge(
+            engine,
+            format!(
+                "SELECT app, day, {quarter} AS begin, toUInt64(0) AS who, toUInt64(0) AS combination, count() AS n, {hashes} \
+                 FROM {from} FINAL WHERE {condition} GROUP BY app, day, begin"
+            ),
+        ),
+        Form::Cells => no_merge(
+            engine,
+            format!(
+                "SELECT app, day, {quarter} AS begin, toUInt64(0) AS who, properties, count() AS n, {hashes} \
+                 FROM {from} FINAL WHERE {condition} GROUP BY app, day, begin, properties"
+            ),
+        ),
+        Form::Sessions => format!(
+            "SELECT app, day, start, person, properties, toUInt64(1) AS n, row_hash, toUInt64(1) AS copies, row_hash AS hash \
+             FROM {from} FINAL WHERE {condition} ORDER BY app, day, session_id"
+        ),
+    }
+}
+
+/// Counts the same, and all rows, as they are at one moment.
+fn grouped(engine: &Engine, days: &BTreeSet<AppDay>, form: Form) -> String {
+    let sessions = format!(
+        "SELECT app, day, session_id, argMax(start, precedence) AS first_start, argMax(person, precedence) AS first_person, \
+         argMax(properties, precedence) AS first_properties, argMax(row_hash, precedence) AS first_hash, \
+         count() AS copies, sum(row_hash) AS hashes FROM {} WHERE {} GROUP BY app, day, session_id",
+        tables::hashed_sessions(engine.address()),
+        condition(days)
+    );
+    let quarter = "toUInt32(intDiv(first_start, 900000) * 900000)";
+    let hashes = "sum(first_hash) AS content, sum(copies) AS all_copies, sum(hashes) AS hash";
+    match form {
+        Form::Quarters => no_merge(
+            engine,
+            format!(
+                "SELECT app, day, {quarter} AS begin, toUInt64(0) AS who, toUInt64(0) AS combination, count() AS n, {hashes} \
+                 FROM ({sessions}) GROUP BY app, day, begin"
+            ),
+        ),
+        Form::Cells => no_merge(
+            engine,
+            format!(
+                "SELECT app, day, {quarter} AS begin, toUInt64(0) AS who, first_properties, count() AS n, {hashes} \
+                 FROM ({sessions}) GROUP BY app, day, begin, first_properties"
+            ),
+        ),
+        Form::Sessions => format!(
+            "SELECT app, day, first_start, first_person, first_properties, toUInt64(1) AS n, first_hash, copies, hashes \
+             FROM ({sessions}) ORDER BY app, day, session_id"
+        ),
+    }
+}
+
+/// More than these days where they are of several apps.
+pub(super) fn condition(days: &BTreeSet<AppDay>) -> String {
+    let apps: BTreeSet<AppId> = days.iter().map(|(app, _)| *app).collect();
+    let dates: BTreeSet<u16> = days.iter().map(|(_, day)| *day).collect();
+    format!("app IN ({}) AND day IN ({})", literals(apps), list(dates))
 }
 
 /// Each shard has all rows of its sessions: what it groups needs no merging.
@@ -269,78 +306,80 @@ fn no_merge(engine: &Engine, sql: String) -> String {
     }
 }
 
-fn add(counts: &mut DayCounts, day: AppDay, series: SeriesNumber, quarter: u32, sessions: u64) {
-    let place = usize::try_from(quarter).ok();
-    let counts = counts.get_mut(&(day, series));
-    if let Some(count) = counts
-        .zip(place)
-        .and_then(|(counts, place)| counts.get_mut(place))
-    {
-        *count = count.saturating_add(u32::try_from(sessions).unwrap_or(u32::MAX));
-    }
-}
-
-/// As many days as one statement counts, from the beginning.
-pub(super) async fn first_chunk(engine: &Engine, days: &[Day]) -> Result<Vec<Day>, StoreError> {
-    let few = days.get(..days.len().min(MANY)).unwrap_or_default();
-    let all: Vec<AppDay> = few.iter().map(|day| day.of).collect();
-    let chunk: BTreeSet<AppDay> = chunks(engine, &all)
-        .await?
-        .into_iter()
-        .next()
-        .unwrap_or_default()
-        .into_iter()
-        .collect();
-    Ok(few
-        .iter()
-        .filter(|day| chunk.contains(&day.of))
-        .copied()
-        .collect())
-}
-
-/// Days in groups that one statement counts, each day's apps together.
-async fn chunks(engine: &Engine, days: &[AppDay]) -> Result<Vec<Vec<AppDay>>, StoreError> {
-    if days.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sizes = match days.len() {
-        ..=FEW => HashMap::new(),
-        _ => sizes(engine, days).await?,
-    };
-    let mut days = days.to_vec();
-    days.sort_unstable_by_key(|(app, day)| (*day, *app));
-    let (mut chunks, mut chunk, mut sessions) = (Vec::new(), Vec::new(), 0);
-    for day in days {
-        let size = sizes.get(&day).copied().unwrap_or_default();
-        if !chunk.is_empty() && (sessions + size > COUNTED || chunk.len() == MANY) {
+/// Days in groups that one statement counts, each date's apps together.
+pub(super) fn chunks(days: &BTreeMap<AppDay, Hash>) -> Vec<BTreeMap<AppDay, Hash>> {
+    let mut sorted: Vec<(AppDay, Hash)> = days.iter().map(|(day, hash)| (*day, *hash)).collect();
+    sorted.sort_unstable_by_key(|((app, day), _)| (*day, *app));
+    let (mut chunks, mut chunk, mut rows) = (Vec::new(), BTreeMap::new(), 0);
+    for (day, hash) in sorted {
+        if !chunk.is_empty() && (rows + hash.rows > COUNTED || chunk.len() == MANY) {
             chunks.push(std::mem::take(&mut chunk));
-            sessions = 0;
+            rows = 0;
         }
-        sessions += size;
-        chunk.push(day);
+        rows += hash.rows;
+        chunk.insert(day, hash);
     }
-    chunks.push(chunk);
-    Ok(chunks)
+    if !chunk.is_empty() {
+        chunks.push(chunk);
+    }
+    chunks
 }
 
-/// Rows of days.
-pub(super) async fn sizes(engine: &Engine, days: &[AppDay]) -> Result<HashMap<AppDay, u64>, StoreError> {
-    let apps: BTreeSet<AppId> = days.iter().map(|(app, _)| *app).collect();
-    let dates: BTreeSet<u16> = days.iter().map(|(_, day)| *day).collect();
-    let sql = format!(
-        "SELECT app, day, count() AS n FROM {}.sessions WHERE app IN ({}) AND day IN ({}) GROUP BY app, day",
-        engine.address().database,
-        literals(apps),
-        list(dates)
-    );
-    let rows: Vec<SizeRow> = engine.rows(&sql).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| ((ids::app_of(row.app), row.day), row.sessions))
-        .collect())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Apps as literals.
-pub(super) fn literals(apps: impl IntoIterator<Item = AppId>) -> String {
-    list(apps.into_iter().map(|app| format!("toUUID('{app}')")))
+    fn hash(rows: u64) -> Hash {
+        Hash { rows, sum: rows }
+    }
+
+    #[test]
+    fn a_count_is_of_what_was_counted_and_of_what_merges_make_of_it() {
+        let origin = Origin {
+            content: hash(4),
+            rows: hash(6),
+        };
+        assert!(origin.is_of(hash(4)) && origin.is_of(hash(6)));
+        assert!(!origin.is_of(hash(5)) && !origin.is_of(Hash { rows: 4, sum: 5 }));
+    }
+
+    #[test]
+    fn one_statement_counts_days_up_to_its_size() {
+        let app = |number: u8| AppId::from_bytes([number; 16]);
+        let days = BTreeMap::from([
+            ((app(1), 1), hash(COUNTED - 1)),
+            ((app(1), 2), hash(1)),
+            ((app(2), 1), hash(1)),
+            ((app(2), 3), hash(COUNTED * 2)),
+        ]);
+        let expected = [
+            vec![(app(1), 1), (app(2), 1)],
+            vec![(app(1), 2)],
+            vec![(app(2), 3)],
+        ];
+        let names = chunks(&days).into_iter().map(|chunk| chunk.into_keys().collect());
+        assert_eq!(names.collect::<Vec<Vec<AppDay>>>(), expected);
+        assert!(chunks(&BTreeMap::new()).is_empty());
+    }
+
+    #[test]
+    fn cells_of_several_shards_are_added_up() {
+        let row = |start: u32, combination: u64, sessions: u64| CountRow {
+            app: (0, 0),
+            day: 0,
+            start,
+            person: 0,
+            combination,
+            sessions,
+            content: 0,
+            rows: 0,
+            sum: 0,
+        };
+        let mut tally = CellsTally::default();
+        for row in [row(900_000, 7, 2), row(0, 7, 1), row(900_000, 7, 3), row(0, 5, 1)] {
+            tally.add(&row);
+        }
+        let cells: Vec<(u64, u8, u32)> = tally.finish().iter().collect();
+        assert_eq!(cells, [(5, 0, 1), (7, 0, 1), (7, 1, 5)]);
+    }
 }

@@ -1,6 +1,6 @@
-//! Statements to the server: which host, with which settings, how often again, and what an error means.
+//! Statements to the server: which host, with which settings, and how often again.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clickhouse::query::RowCursor;
@@ -12,16 +12,24 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::address::Address;
-use super::schema::Table;
+use super::failure::{Failure, TOO_FEW_LIVE_REPLICAS, UNKNOWN_STATUS_OF_INSERT, UNSATISFIED_QUORUM};
+use super::literals::list;
+use super::quorum::Quorum;
+use super::tables::Table;
 use crate::store::StoreError;
 
 /// How long a statement is tried again before the caller is told to come back.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two attempts, at first.
 const PAUSE: Duration = Duration::from_millis(25);
+/// How long a host may be silent before that is said, and how long it is not said again.
+const SILENCE: Duration = Duration::from_secs(1);
+const SAID: Duration = Duration::from_secs(60);
 /// For one attempt.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// For a statement that copies a table.
+const COPY_TIMEOUT: Duration = Duration::from_secs(6 * 3_600);
 const SOON: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a connection on which nothing comes is tested, and for how long what is sent may stay without a receipt.
@@ -29,20 +37,8 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(5);
 const TCP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection is kept that nothing is sent over; the server keeps it a little longer.
 const IDLE: Duration = Duration::from_secs(2);
-/// How long fewer replicas suffice once one did not answer, before all are asked again.
-const DEGRADED: Duration = Duration::from_secs(10);
 /// How long an insert waits for the other replicas, in milliseconds.
 const QUORUM_TIMEOUT: &str = "2000";
-
-// Codes of the server, <https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp>.
-const TOO_FEW_LIVE_REPLICAS: u32 = 285;
-const UNSATISFIED_QUORUM: u32 = 286;
-const UNKNOWN_STATUS_OF_INSERT: u32 = 319;
-/// The server can't at this moment: no connection to a shard or to the coordination service, time-outs, replicas that
-/// are behind, tables that are being attached, too much at once.
-const PASSING: [u32; 19] = [
-    3, 159, 202, 203, 209, 210, 225, 242, 252, 254, 279, 289, 290, 369, 425, 439, 499, 571, 999,
-];
 
 /// Connections to the hosts of a store.
 pub(super) struct Engine {
@@ -51,137 +47,41 @@ pub(super) struct Engine {
     /// The host that answered last.
     preferred: AtomicUsize,
     is_old: AtomicBool,
-    /// Seconds.
-    close_after: AtomicU32,
+    /// When it was last said that a host does not answer.
+    said: Mutex<Option<Instant>>,
+    /// Why there was no answer the last time, if there was none.
+    silence: Mutex<Option<String>>,
     /// Of what is spread over the shards, and of what lies on the first one.
     quorums: [Quorum; 2],
-    /// Quorum inserts into one table exclude each other: here they wait in line instead of failing.
+    /// On old servers quorum inserts into one table exclude each other: here they wait in line instead of failing.
     turns: Vec<tokio::sync::Mutex<()>>,
 }
 
-/// How many replicas of a shard must have an insert before it is acknowledged.
-struct Quorum {
-    /// Replicas of the smallest shard.
-    all: AtomicU32,
-    /// Fewer, since then.
-    degraded: Mutex<Option<(u32, Instant)>>,
+/// The rows of a query, as they come.
+pub(super) struct Rows<'a, T> {
+    engine: &'a Engine,
+    host: usize,
+    cursor: RowCursor<T>,
 }
 
-impl Quorum {
-    fn current(&self) -> u32 {
-        let all = self.all.load(Ordering::Relaxed);
-        let mut degraded = self.degraded.lock();
-        match *degraded {
-            Some((fewer, since)) if since.elapsed() < DEGRADED => fewer.min(all),
-            _ => {
-                *degraded = None;
-                all
-            }
-        }
-    }
-
-    fn is_degraded(&self) -> bool {
-        self.current() < self.all.load(Ordering::Relaxed)
-    }
-
-    /// At least half of the replicas.
-    fn least(&self) -> u32 {
-        self.all.load(Ordering::Relaxed).div_ceil(2).max(1)
-    }
-
-    /// One fewer than now, if that is still enough; whether it is.
-    fn degrade(&self) -> bool {
-        let fewer = self.current().saturating_sub(1);
-        if fewer < self.least() {
-            return false;
-        }
-        tracing::warn!(
-            replicas = fewer,
-            "a replica does not answer: fewer of them acknowledge for the moment"
-        );
-        *self.degraded.lock() = Some((fewer, Instant::now()));
-        true
-    }
-}
-
-/// What kept one attempt from succeeding.
-enum Failure {
-    /// Of the server, with its code.
-    Server(u32, String),
-    /// There is no answer.
-    Silent(String),
-}
-
-impl Failure {
-    fn passes(&self) -> bool {
-        match self {
-            Self::Silent(_) => true,
-            Self::Server(code, _) => {
-                PASSING.contains(code)
-                    || [
-                        TOO_FEW_LIVE_REPLICAS,
-                        UNSATISFIED_QUORUM,
-                        UNKNOWN_STATUS_OF_INSERT,
-                    ]
-                    .contains(code)
-            }
-        }
-    }
-
-    fn code(&self) -> u32 {
-        match self {
-            Self::Server(code, _) => *code,
-            Self::Silent(_) => 0,
-        }
-    }
-}
-
-impl From<clickhouse::error::Error> for Failure {
-    fn from(error: clickhouse::error::Error) -> Self {
-        match error {
-            clickhouse::error::Error::BadResponse(text) => match code(&text) {
-                Some(code) => Self::Server(code, said(&text)),
-                None => Self::Silent(said(&text)),
+impl<T: RowOwned + RowRead> Rows<'_, T> {
+    /// The next row. An old server that fails in the middle says so where the next row should be: who reads rows must
+    /// notice one that can't be.
+    pub(super) async fn next(&mut self) -> Result<Option<T>, StoreError> {
+        let failure = match timeout(READ_TIMEOUT, self.cursor.next()).await {
+            Ok(Ok(row)) => return Ok(row),
+            // What can't be read is no row but what an old server said.
+            Ok(Err(error)) => match Failure::from(error) {
+                Failure::Server(0, said) => Failure::Silent(said),
+                other => other,
             },
-            clickhouse::error::Error::Network(_) | clickhouse::error::Error::TimedOut => {
-                Self::Silent(error.to_string())
-            }
-            other => Self::Server(0, other.to_string()),
+            Err(_) => Failure::Silent("it took too long".into()),
+        };
+        if let Failure::Silent(_) = &failure {
+            self.engine.ask_another_than(self.host);
         }
+        Err(failure.into())
     }
-}
-
-impl From<Failure> for StoreError {
-    fn from(failure: Failure) -> Self {
-        let passes = failure.passes();
-        match failure {
-            Failure::Silent(why) => Self::Unavailable(format!("ClickHouse does not answer: {why}")),
-            Failure::Server(_, said) if passes => Self::Unavailable(format!("ClickHouse: {said}")),
-            Failure::Server(_, said) => Self::Unusable(format!("ClickHouse: {said}")),
-        }
-    }
-}
-
-/// What an error in the middle of an answer means.
-pub(super) fn failed(error: clickhouse::error::Error) -> StoreError {
-    Failure::from(error).into()
-}
-
-/// The number after `Code: `.
-fn code(text: &str) -> Option<u32> {
-    let (_, rest) = text.split_once("Code: ")?;
-    let digits = rest
-        .find(|character: char| !character.is_ascii_digit())
-        .unwrap_or(rest.len());
-    rest.get(..digits)?.parse().ok()
-}
-
-/// A server's message in one line without its ornaments, cut.
-fn said(text: &str) -> String {
-    let text = text.split_once("DB::Exception: ").map_or(text, |(_, said)| said);
-    let text = text.split(", e.what() =").next().unwrap_or(text);
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(300).collect()
 }
 
 impl Engine {
@@ -213,26 +113,15 @@ impl Engine {
             address: address.clone(),
             preferred: AtomicUsize::new(0),
             is_old: AtomicBool::new(true),
-            close_after: AtomicU32::new(0),
-            quorums: [(); 2].map(|()| Quorum {
-                all: AtomicU32::new(1),
-                degraded: Mutex::new(None),
-            }),
+            said: Mutex::new(None),
+            silence: Mutex::new(None),
+            quorums: [Quorum::of(1), Quorum::of(1)],
             turns: Table::ALL.iter().map(|_| tokio::sync::Mutex::new(())).collect(),
         }
     }
 
     pub(super) fn address(&self) -> &Address {
         &self.address
-    }
-
-    /// Seconds after which a day that nobody writes to any more is counted for good.
-    pub(super) fn close_after(&self) -> u32 {
-        self.close_after.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn agree_to_close_after(&self, seconds: u32) {
-        self.close_after.store(seconds, Ordering::Relaxed);
     }
 
     fn quorum(&self, table: Table) -> &Quorum {
@@ -245,10 +134,10 @@ impl Engine {
 
     /// Learns the server's version and how many replicas the cluster has.
     pub(super) async fn look_around(&self) -> Result<(), StoreError> {
-        let version: Vec<String> = self.rows("SELECT version()").await?;
+        let version: Vec<String> = self.rows_soon("SELECT version()").await?;
         let major = version.first().and_then(|version| version.split('.').next());
         let major: u32 = major.and_then(|major| major.parse().ok()).unwrap_or_default();
-        self.is_old.store(major < 21, Ordering::Relaxed);
+        self.is_old.store(major < 22, Ordering::Relaxed);
         let Some(cluster) = &self.address.cluster else {
             return Ok(());
         };
@@ -263,8 +152,8 @@ impl Engine {
             )));
         };
         let [spread, small] = &self.quorums;
-        spread.all.store(*least, Ordering::Relaxed);
-        small.all.store(*first, Ordering::Relaxed);
+        spread.set(*least);
+        small.set(*first);
         Ok(())
     }
 
@@ -286,7 +175,19 @@ impl Engine {
     where
         T: RowOwned + RowRead,
     {
-        self.rows_within(SOON, sql).await
+        let answer = self.rows_within(SOON, sql);
+        tokio::pin!(answer);
+        match timeout(SILENCE, &mut answer).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let why = self.silence.lock().clone();
+                self.say(
+                    self.preferred.load(Ordering::Relaxed),
+                    why.as_deref().unwrap_or("nothing came within a second"),
+                );
+                answer.await
+            }
+        }
     }
 
     async fn rows_within<T>(&self, limit: Duration, sql: &str) -> Result<Vec<T>, StoreError>
@@ -303,15 +204,73 @@ impl Engine {
         .await
     }
 
-    /// The rows of a query one by one. Whoever reads them must be able to tell whether all came.
-    pub(super) async fn stream<T>(&self, sql: &str) -> Result<RowCursor<T>, StoreError>
+    /// The rows of a query one by one. Nothing is tried again, but another host is asked the next time if this one is
+    /// silent.
+    pub(super) fn stream<T>(&self, sql: &str) -> Result<Rows<'_, T>, StoreError>
     where
         T: RowOwned + RowRead,
     {
-        self.patiently(None, |client| async move {
-            Ok(self.reading(client).query_raw(sql).fetch())
+        let host = self.preferred.load(Ordering::Relaxed);
+        let query = self.reading(self.client(host)?).query_raw(sql);
+        // What is sorted is sorted on disk where it is large.
+        let query = query.with_setting("max_bytes_before_external_sort", "1000000000");
+        Ok(Rows {
+            engine: self,
+            host,
+            cursor: query.fetch().map_err(Failure::from)?,
+        })
+    }
+
+    /// Inserts what a query of the same columns gives.
+    pub(super) async fn insert_selected(&self, table: Table, query: &str) -> Result<(), StoreError> {
+        let sql = format!("INSERT INTO {}.{} {query}", self.address.database, table.name());
+        let quorum = self.quorum(table);
+        self.patiently(Some(quorum), |client| {
+            let query = self.writing(client, quorum).query_raw(&sql);
+            async move { timeout(COPY_TIMEOUT, query.execute()).await }
         })
         .await
+    }
+
+    /// Inserts rows, given as columns of literals, unless the table has a newer version than the first of these; the rows' own
+    /// go up to the second one. The server looks at the version when it inserts, however late that is.
+    pub(super) async fn insert_after(
+        &self,
+        table: Table,
+        (before, last): (u64, u64),
+        columns: &[(&str, String)],
+    ) -> Result<(), StoreError> {
+        let name = format!("{}.{}", self.address.database, table.name());
+        let names = list(columns.iter().map(|(name, _)| name));
+        let arrays = list(
+            columns
+                .iter()
+                .map(|(name, literals)| format!("[{literals}] AS {name}")),
+        );
+        let rows = format!("FROM (SELECT 1 AS one) ARRAY JOIN {arrays}");
+        let sql = format!(
+            "INSERT INTO {name} ({names}) SELECT {names} {rows} WHERE (SELECT max(version) FROM {name}) = {before}"
+        );
+        let quorum = self.quorum(table);
+        self.patiently(Some(quorum), |client| {
+            let query = self.writing(&self.reading(client), quorum).query_raw(&sql);
+            async move { timeout(WRITE_TIMEOUT, query.execute()).await }
+        })
+        .await?;
+        // Whether they are there, also where the first attempt seemed to fail. Old servers hash no UUIDs.
+        let hashed = columns.iter().map(|(name, _)| format!("toString({name})"));
+        let sum = format!("sum(cityHash64({}))", list(hashed));
+        // Newer servers take what is selected within for nullable.
+        let sql = format!(
+            "SELECT toUInt8(assumeNotNull((SELECT {sum} FROM {name} WHERE version > {before} AND version <= {last}) \
+             = (SELECT {sum} {rows})))"
+        );
+        if self.rows::<u8>(&sql).await?.first() == Some(&1) {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(
+            "another process has changed the store meanwhile; try again".into(),
+        ))
     }
 
     /// A statement without rows, in no database.
@@ -335,8 +294,8 @@ impl Engine {
         if rows.is_empty() {
             return Ok(());
         }
-        let _turn = match (&self.address.cluster, self.turns.get(table as usize)) {
-            (Some(_), Some(turn)) => Some(turn.lock().await),
+        let _turn = match self.turns.get(table as usize) {
+            Some(turn) if self.is_old() && self.address.cluster.is_some() => Some(turn.lock().await),
             _ => None,
         };
         let name = format!("{}.{}", self.address.database, table.name());
@@ -373,11 +332,11 @@ impl Engine {
         let degrade = || quorum.is_some_and(Quorum::degrade);
         loop {
             let at = self.preferred.load(Ordering::Relaxed);
-            let Some(client) = self.clients.get(at % self.clients.len().max(1)) else {
-                return Err(StoreError::Unusable("the store's address names no host".into()));
-            };
-            let failure = match attempt(client).await {
-                Ok(Ok(value)) => return Ok(value),
+            let failure = match attempt(self.client(at)?).await {
+                Ok(Ok(value)) => {
+                    self.silence.lock().take();
+                    return Ok(value);
+                }
                 Ok(Err(error)) => Failure::from(error),
                 Err(_) => Failure::Silent("it took too long".into()),
             };
@@ -394,13 +353,12 @@ impl Engine {
                 }
                 0 => {
                     silent += 1;
-                    // Whoever comes next asks another host, too.
-                    let _ = self.preferred.compare_exchange(
-                        at,
-                        (at + 1) % self.clients.len().max(1),
-                        Ordering::Relaxed,
-                        Ordering::Relaxed,
-                    );
+                    let why = failure.cause();
+                    if started.elapsed() >= SILENCE {
+                        self.say(at, &why);
+                    }
+                    *self.silence.lock() = Some(why);
+                    self.ask_another_than(at);
                 }
                 _ => {}
             }
@@ -415,6 +373,32 @@ impl Engine {
         }
     }
 
+    /// Says that a host does not answer, unless that was said lately.
+    fn say(&self, host: usize, why: &str) {
+        let mut said = self.said.lock();
+        if said.is_some_and(|said| said.elapsed() < SAID) {
+            return;
+        }
+        *said = Some(Instant::now());
+        let hosts = &self.address.hosts;
+        let host = hosts.get(host % hosts.len().max(1)).map_or("", String::as_str);
+        let seconds = PATIENCE.as_secs();
+        tracing::warn!("ClickHouse at {host} does not answer: {why}; trying on for {seconds} seconds");
+    }
+
+    fn client(&self, host: usize) -> Result<&Client, StoreError> {
+        let client = self.clients.get(host % self.clients.len().max(1));
+        client.ok_or_else(|| StoreError::Unusable("the store's address names no host".into()))
+    }
+
+    /// A host did not answer: whoever comes next asks another one, if there is any.
+    fn ask_another_than(&self, host: usize) {
+        let next = (host + 1) % self.clients.len().max(1);
+        let _ = self
+            .preferred
+            .compare_exchange(host, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// In a cluster only replicas that are not behind are asked.
     fn reading(&self, client: &Client) -> Client {
         let client = client
@@ -426,8 +410,9 @@ impl Engine {
             .with_setting("max_memory_usage", "6000000000");
         match self.address.cluster {
             None => client,
-            Some(_) => self
-                .in_order(client)
+            // Those who ask twice are answered by the same replica twice, as long as it lives and is not behind.
+            Some(_) => client
+                .with_setting("load_balancing", "in_order")
                 .with_setting("max_replica_delay_for_distributed_queries", "2")
                 .with_setting("fallback_to_stale_replicas_for_distributed_queries", "0")
                 .with_setting("connect_timeout_with_failover_ms", "1000"),
@@ -443,7 +428,11 @@ impl Engine {
     }
 
     fn writing(&self, client: &Client, quorum: &Quorum) -> Client {
-        let client = client.clone();
+        let client = match self.is_old() {
+            true => client.clone(),
+            // Some servers gather inserts otherwise, and acknowledge what they have in memory.
+            false => client.clone().with_setting("async_insert", "0"),
+        };
         if self.address.cluster.is_none() {
             return client;
         }
@@ -457,7 +446,7 @@ impl Engine {
             .with_setting("connect_timeout_with_failover_ms", "1000");
         match self.is_old() {
             true => client,
-            false => client.with_setting("insert_quorum_parallel", "0"),
+            false => client.with_setting("insert_quorum_parallel", "1"),
         }
     }
 }
@@ -467,79 +456,4 @@ fn jitter() -> u64 {
     let _ = getrandom::fill(&mut byte);
     let [byte] = byte;
     u64::from(byte) / 4
-}
-
-/// A text as a literal.
-pub(super) fn quoted(text: &str) -> String {
-    let mut literal = String::with_capacity(text.len() + 2);
-    literal.push('\'');
-    for character in text.chars() {
-        match character {
-            '\\' => literal.push_str("\\\\"),
-            '\'' => literal.push_str("\\'"),
-            '\0' => literal.push_str("\\0"),
-            other => literal.push(other),
-        }
-    }
-    literal.push('\'');
-    literal
-}
-
-/// Texts as an array. The server reads one long literal several times as fast as many short ones.
-pub(super) fn array<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    let texts: Vec<&str> = texts.into_iter().collect();
-    if texts.is_empty() || texts.iter().any(|text| text.contains('\n')) {
-        return format!("[{}]", list(texts.into_iter().map(quoted)));
-    }
-    format!("splitByChar('\\n', {})", quoted(&texts.join("\n")))
-}
-
-/// Literals with commas between them.
-pub(super) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    let texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    texts.join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_of_old_and_new_servers_are_read() {
-        let old = "Code: 286, e.displayText() = DB::Exception: Another quorum insert has been already started\n, e.what() = DB::Exception";
-        assert_eq!(code(old), Some(286));
-        assert_eq!(said(old), "Another quorum insert has been already started");
-        let new = "Code: 60. DB::Exception: Table x.y does not exist. (UNKNOWN_TABLE) (version 26.1)";
-        assert_eq!(code(new), Some(60));
-        assert_eq!(
-            said(new),
-            "Table x.y does not exist. (UNKNOWN_TABLE) (version 26.1)"
-        );
-        assert_eq!(code("502 Bad Gateway"), None);
-    }
-
-    #[test]
-    fn texts_become_literals_that_say_the_same() {
-        assert_eq!(quoted("a'b\\c\0d"), r"'a\'b\\c\0d'");
-        assert_eq!(list([1, 2, 3]), "1,2,3");
-        assert_eq!(array(["a", "b'"]), "splitByChar('\\n', 'a\nb\\'')");
-        assert_eq!(array(["a", "b\n"]), "['a','b\n']");
-    }
-
-    #[test]
-    fn at_least_half_of_the_replicas_acknowledge() {
-        let quorum = |all| Quorum {
-            all: AtomicU32::new(all),
-            degraded: Mutex::new(None),
-        };
-        let two = quorum(2);
-        assert!(two.degrade());
-        assert_eq!(two.current(), 1);
-        assert!(!two.degrade());
-        let three = quorum(3);
-        assert!(three.degrade());
-        assert_eq!(three.current(), 2);
-        assert!(!three.degrade());
-        assert!(!quorum(1).degrade());
-    }
 }

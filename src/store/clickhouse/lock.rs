@@ -3,7 +3,12 @@
 //! Whoever wants a lock writes that down, durably, and then reads who else wants it. Of two processes at least one sees
 //! the other's claim, whatever their clocks and networks do, so never do both find themselves alone. The one whose
 //! claim has the smallest name waits for the others to step back; the others step back and try again a little later.
-//! Whoever holds a lock repeats its claim every few seconds; what a dead process claimed is void soon.
+//! Whoever holds a lock repeats its claim every few seconds; what a dead process claimed is void soon, by the server's clock.
+//!
+//! A holder that stood still for longer than that is taken for dead, and may write after another has. So what is written
+//! under a lock is fenced: the server adds it only where the table still has the version that it was made from. What is
+//! assumed: the server's clock does not jump by seconds, and between a statement's look at the version and its rows there is
+//! no other such statement, which took ten seconds of standing still to come at that very moment.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +17,10 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::engine::{Engine, quoted};
-use super::schema::Table;
+use super::engine::Engine;
+use super::literals::quoted;
+use super::schema;
+use super::tables::Table;
 use crate::store::StoreError;
 
 /// Claims that nobody repeats are void after this many seconds.
@@ -59,7 +66,13 @@ pub(super) async fn with<T>(
         result = work(&held) => result,
         never = repeat => never,
     };
-    held.write(true).await?;
+    // What was changed is changed: who can't release the lock makes others wait until it is void, no more.
+    if let Err(error) = held.put(true).await {
+        tracing::warn!(%error, "a lock could not be released; it is void in {VOID} seconds");
+    }
+    if let Err(error) = schema::drop_old_claims(engine).await {
+        tracing::warn!(%error, "claims of earlier days can't be removed; trying again after the next change");
+    }
     result
 }
 
@@ -84,7 +97,7 @@ async fn hold<'a>(engine: &'a Engine, name: &'static str) -> Result<Held<'a>, St
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        held.write(true).await?;
+        held.put(true).await?;
         let mut byte = [0];
         let _ = getrandom::fill(&mut byte);
         let [byte] = byte;
@@ -100,21 +113,28 @@ impl Held<'_> {
         self.claimed.lock().elapsed() > STALE
     }
 
-    /// Fails where others may soon take this claim for that of a dead process: then nothing may be written any more.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        match self.is_stale() {
-            true => Err(StoreError::Unavailable(
+    /// Writes rows, given as columns of literals, that were made from the first of these versions of a table; their own go up
+    /// to the second one. Fails where others may take this claim for that of a dead process, or have written a newer version.
+    pub(super) async fn write(
+        &self,
+        table: Table,
+        versions: (u64, u64),
+        columns: &[(&str, String)],
+    ) -> Result<(), StoreError> {
+        if self.is_stale() {
+            return Err(StoreError::Unavailable(
                 "ClickHouse was too slow to change the store safely".into(),
-            )),
-            false => Ok(()),
+            ));
         }
+        self.engine.insert_after(table, versions, columns).await
     }
 
     async fn others(&self) -> Result<Vec<String>, StoreError> {
         let sql = format!(
-            "SELECT holder FROM {}.claims WHERE name = {} AND at > toUInt32(now()) - {VOID} AND holder != {} \
+            "SELECT holder FROM {}.{} WHERE name = {} AND at > toUInt32(now()) - {VOID} AND holder != {} \
              GROUP BY holder HAVING max(released) = 0",
             self.engine.address().database,
+            Table::Locks.name(),
             quoted(self.name),
             quoted(&self.holder),
         );
@@ -123,17 +143,17 @@ impl Held<'_> {
 
     async fn claim(&self) -> Result<(), StoreError> {
         let begun = Instant::now();
-        self.write(false).await?;
+        self.put(false).await?;
         *self.claimed.lock() = begun;
         Ok(())
     }
 
-    async fn write(&self, released: bool) -> Result<(), StoreError> {
+    async fn put(&self, released: bool) -> Result<(), StoreError> {
         let claim = Claim {
             name: self.name.into(),
             holder: self.holder.clone(),
             released: released.into(),
         };
-        self.engine.insert(Table::Claims, &[claim]).await
+        self.engine.insert(Table::Locks, &[claim]).await
     }
 }

@@ -1,71 +1,80 @@
 //! A ClickHouse server or cluster as the store, for any number of processes.
 //!
-//! `engine` sends statements, `schema` makes the tables and `lock` keeps processes apart where they change the same
+//! `engine` sends statements (`literals`, `failure`), `tables` says which tables there are, `schema` makes them, and `lock` keeps processes apart where they change the same
 //! thing. `catalog` and `administration` are workspaces, apps, keys and segments. `recording` writes sessions, with
-//! `people` and `properties`; `known` and `remembered` tell which were recorded before. `days` and `writers` know which days
-//! are closed or settled, `counting` counts days and keeps counts, `series`
-//! answers from both, and `past` counts what was recorded before a segment was tracked.
+//! `people`, `users` and `properties`; `clock` tells who was first, `lately` what was recorded a moment ago. `parts` and `contents` know what days
+//! hold, `counting` counts days, `kept` keeps what was counted, `rollups` does the one or the other, `held` has series in memory,
+//! `filters` evaluates filters, and `answers` answers from all of them. `handing_out` hands out cells and people of days, `export` sessions.
 
+mod access;
 mod address;
 mod administration;
+mod answers;
 mod catalog;
+mod clock;
+mod contents;
 mod counting;
-mod days;
 mod engine;
 mod export;
+mod failure;
+mod filters;
+mod handing_out;
+mod held;
 mod ids;
-mod known;
+mod kept;
+mod lately;
+mod literals;
 mod lock;
-mod past;
+mod parts;
 mod people;
 mod properties;
+mod quorum;
 mod recording;
-mod remembered;
+mod rollups;
 mod schema;
-mod series;
+mod tables;
+mod users;
 mod verify;
-mod writers;
 
-use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 pub use self::address::{Address, AddressError};
-use self::catalog::{Draft, Snapshot};
-use self::counting::Held;
-use self::days::{AppDay, Days};
+use self::answers::{Asked, Works};
+use self::catalog::Snapshot;
+use self::clock::Clock;
+use self::contents::Contents;
 use self::engine::Engine;
-use self::people::People;
+use self::filters::Filters;
+use self::held::Held;
+use self::lately::Lately;
+use self::people::{People, Secret};
 use self::properties::Combinations;
-use self::remembered::Remembered;
-use super::records::{Records, SessionRecord, UserRecord};
+use self::users::Users as Attributes;
+use super::published::Published;
+use super::records::{SessionRecord, UserRecord};
 use super::{
-    Catalog, Counting, RateLimitChange, Recorded, Role, Scope, Selection, Store, StoreError, Updated, Usage,
-    Verification,
+    Administration, DayVersion, Progress, Recorded, Role, Rollups, Scope, Selection, Sessions, StoreError,
+    Updated, Usage, Users, Verification, Whose,
 };
-use crate::model::{
-    App, AppId, KeyId, Millis, NewApp, NewKey, NewSegment, NewWorkspace, SegmentChange, SegmentId, Session,
-    SessionEnd, UserUpdate, Workspace, WorkspaceId,
-};
+use crate::catalog::{Catalog, Change, Records};
+use crate::model::{AppId, KeyId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
+use crate::rollup::folds::Distinct;
+use crate::rollup::{Cells, People as DayPeople};
 
 /// How often other processes' changes are looked for; they must be honoured within a second.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// How often a server looks for days that have been closed.
-const CLOSING: Duration = Duration::from_secs(5);
-/// How long a process that ends takes to say that it has written everything.
-const FAREWELL: Duration = Duration::from_secs(3);
-/// Batches that wait for whoever receives them.
-const WAITING: usize = 2;
+/// How often a server looks for days that it wrote to and left alone.
+const QUIET: Duration = Duration::from_secs(2);
 
-/// A store in ClickHouse, open. Owned by whoever opened it; [`Store::close`] ends its tasks.
+/// A store in ClickHouse, open. Owned by whoever opened it; [`Administration::close`] ends its tasks.
 pub struct ClickHouseStore {
     inner: Arc<Inner>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -74,22 +83,18 @@ pub struct ClickHouseStore {
 /// What the rooms share.
 struct Inner {
     engine: Engine,
-    published: ArcSwap<Snapshot>,
-    days: Days,
+    published: Published<Snapshot>,
+    contents: Contents,
     held: Held,
     combinations: Combinations,
+    clock: Clock,
+    lately: Lately,
     people: People,
-    remembered: Remembered,
-    /// Held while a batch is prepared, and until it may be written.
+    users: Attributes,
+    /// Held while a batch is prepared.
     recording: tokio::sync::Mutex<()>,
-    /// Held while a batch is written.
-    writing: tokio::sync::Mutex<()>,
-    /// Batches that could not be written.
-    failures: AtomicU64,
-    /// Held while days are counted for an answer.
-    counting: tokio::sync::Mutex<()>,
-    /// Closed days that were found counted, with the time of their last announcement.
-    settled: Mutex<HashMap<AppDay, u32>>,
+    filters: Filters,
+    works: Works,
 }
 
 impl Inner {
@@ -99,18 +104,20 @@ impl Inner {
 
     /// Publishes a catalog, unless a newer one was published meanwhile.
     fn publish(&self, snapshot: Snapshot) {
-        let newer = Arc::new(snapshot);
-        self.published.rcu(|held| match held.version < newer.version {
-            true => newer.clone(),
-            false => held.clone(),
-        });
+        self.published.publish(snapshot);
     }
 
     /// Looks for changes that other processes made.
     async fn look(&self) -> Result<(), StoreError> {
-        let (catalog, users) = catalog::versions(&self.engine).await?;
-        self.people.refresh(users);
-        if catalog > self.snapshot().version {
+        let ((catalog, users), ()) =
+            tokio::try_join!(catalog::versions(&self.engine), self.clock.look(&self.engine))?;
+        self.users.refresh(users);
+        self.take_over(catalog).await
+    }
+
+    /// Reads the catalog, if it has this version and we have an older one.
+    async fn take_over(&self, version: u64) -> Result<(), StoreError> {
+        if version > self.snapshot().version {
             self.publish(catalog::load(&self.engine).await?);
         }
         Ok(())
@@ -126,29 +133,30 @@ impl ClickHouseStore {
     pub async fn open(address: &Address, role: Role) -> Result<Self, StoreError> {
         let engine = Engine::new(address);
         engine.look_around().await?;
-        schema::prepare(&engine, role).await?;
+        let secret = schema::prepare(&engine, role).await?;
         let inner = Arc::new(Inner {
-            published: ArcSwap::from_pointee(catalog::load(&engine).await?),
-            remembered: Remembered::new(engine.close_after()),
+            published: Published::new(catalog::load(&engine).await?),
             engine,
-            days: Days::default(),
+            contents: Contents::default(),
             held: Held::default(),
             combinations: Combinations::default(),
-            people: People::default(),
+            clock: Clock::default(),
+            lately: Lately::default(),
+            people: People::new(Secret::new(&secret)),
+            users: Attributes::default(),
             recording: tokio::sync::Mutex::default(),
-            writing: tokio::sync::Mutex::default(),
-            failures: AtomicU64::default(),
-            counting: tokio::sync::Mutex::default(),
-            settled: Mutex::default(),
+            filters: Filters::default(),
+            works: Works::default(),
         });
         inner.look().await?;
-        let mut tasks = vec![
-            tokio::spawn(watch(inner.clone())),
-            tokio::spawn(settle(inner.clone())),
-        ];
+        let mut tasks = vec![tokio::spawn(watch(inner.clone()))];
         if role == Role::Server {
-            tasks.push(tokio::spawn(count_in_background(inner.clone())));
-            tasks.push(tokio::spawn(close_in_background(inner.clone())));
+            if address.has_close_after {
+                tracing::warn!(
+                    "'close_after' in the store's address has no meaning any more: days are no longer closed"
+                );
+            }
+            tasks.push(tokio::spawn(build_quiet_days(inner.clone())));
         }
         Ok(Self {
             inner,
@@ -156,13 +164,21 @@ impl ClickHouseStore {
         })
     }
 
-    async fn change<T: Send>(
-        &self,
-        change: impl FnOnce(&mut Draft) -> Result<T, StoreError> + Send,
-    ) -> Result<T, StoreError> {
-        let (value, after) = catalog::change(&self.inner.engine, change).await?;
-        self.inner.publish(after);
-        Ok(value)
+    /// Whose sessions are meant; `None` where there is no app.
+    fn asked(&self, scope: Scope, whose: Whose<'_>) -> Result<Option<Asked>, StoreError> {
+        let snapshot = self.inner.snapshot();
+        let filter = match whose {
+            Whose::Everyone => None,
+            Whose::Segment(segment) => Some(&snapshot.rule(segment)?.filter),
+            Whose::Filter(filter) => Some(filter),
+        };
+        let apps = apps_of(&snapshot, scope)?;
+        let workspace = apps.first().and_then(|app| snapshot.apps.get(app).copied());
+        Ok(workspace.map(|workspace| Asked {
+            workspace,
+            apps: apps.into(),
+            filter: filter.map(|filter| self.inner.filters.get(filter)),
+        }))
     }
 }
 
@@ -181,39 +197,21 @@ async fn watch(inner: Arc<Inner>) {
     }
 }
 
-/// Tells other processes what is written.
-async fn settle(inner: Arc<Inner>) {
+async fn build_quiet_days(inner: Arc<Inner>) {
     loop {
-        tokio::time::sleep(INTERVAL).await;
-        // If that fails, it takes until the days are closed.
-        let _ = inner.days.settle(&inner.engine, false).await;
+        tokio::time::sleep(QUIET).await;
+        if let Err(error) = rollups::build_quiet_days(&inner).await {
+            tracing::warn!(%error, "can't build rollups of days beforehand; they are built when somebody asks");
+        }
     }
 }
 
-async fn count_in_background(inner: Arc<Inner>) {
-    loop {
-        tokio::time::sleep(INTERVAL).await;
-        while let Some(true) = logged(
-            past::step(&inner).await,
-            "can't count segments right now; trying again",
-        ) {}
+fn apps_of(snapshot: &Snapshot, scope: Scope) -> Result<Vec<AppId>, StoreError> {
+    match scope {
+        Scope::App(app) if !snapshot.apps.contains_key(&app) => Err(StoreError::unknown("app", app)),
+        Scope::App(app) => Ok(vec![app]),
+        Scope::Workspace(workspace) => Ok(snapshot.apps_of(workspace).collect()),
     }
-}
-
-async fn close_in_background(inner: Arc<Inner>) {
-    loop {
-        tokio::time::sleep(CLOSING).await;
-        while let Some(true) = logged(
-            past::close_days(&inner).await,
-            "can't count closed days right now; trying again",
-        ) {}
-    }
-}
-
-fn logged(result: Result<bool, StoreError>, message: &str) -> Option<bool> {
-    result
-        .inspect_err(|error| tracing::warn!(%error, "{message}"))
-        .ok()
 }
 
 fn now() -> Millis {
@@ -221,88 +219,14 @@ fn now() -> Millis {
 }
 
 #[async_trait]
-impl Store for ClickHouseStore {
-    fn catalog(&self) -> Arc<Catalog> {
-        self.inner.published.load().catalog.clone()
-    }
-
-    async fn create_workspace(&self, new: NewWorkspace) -> Result<Workspace, StoreError> {
-        self.change(|draft| administration::create_workspace(draft, new, now()))
-            .await
-    }
-
-    async fn set_time_zone(&self, workspace: WorkspaceId, time_zone: String) -> Result<(), StoreError> {
-        self.change(|draft| administration::set_time_zone(draft, workspace, time_zone))
-            .await
-    }
-
-    async fn set_rate_limits(
-        &self,
-        workspace: WorkspaceId,
-        change: RateLimitChange,
-    ) -> Result<(), StoreError> {
-        self.change(|draft| administration::set_rate_limits(draft, workspace, change))
-            .await
-    }
-
-    async fn create_app(&self, workspace: WorkspaceId, new: NewApp) -> Result<App, StoreError> {
-        self.change(|draft| {
-            administration::create_app(draft, workspace, &new, now())?;
-            Ok(new)
-        })
-        .await
-    }
-
-    async fn create_key(&self, workspace: WorkspaceId, new: NewKey) -> Result<(), StoreError> {
-        self.change(|draft| administration::create_key(draft, workspace, new, now()))
-            .await
-    }
-
-    async fn revoke_key(&self, key: KeyId) -> Result<(), StoreError> {
-        self.change(|draft| administration::revoke_key(draft, &key.to_string(), now()))
-            .await
-    }
-
-    async fn note_key_use(&self, uses: Vec<(KeyId, Millis)>) -> Result<(), StoreError> {
-        let uses = uses.into_iter().map(|(key, at)| (key.to_string(), at)).collect();
-        catalog::note_key_use(&self.inner.engine, uses).await
-    }
-
-    async fn set_segment_limit(&self, workspace: WorkspaceId, limit: u32) -> Result<(), StoreError> {
-        self.change(|draft| administration::set_segment_limit(draft, workspace, limit))
-            .await
-    }
-
-    async fn create_segment(&self, workspace: WorkspaceId, new: NewSegment) -> Result<(), StoreError> {
-        self.change(|draft| administration::create_segment(draft, workspace, new, now()))
-            .await
-    }
-
-    async fn change_segment(&self, segment: SegmentId, change: SegmentChange) -> Result<(), StoreError> {
-        self.change(|draft| administration::change_segment(draft, &segment.to_string(), change, now()))
-            .await
-    }
-
-    async fn delete_segment(&self, segment: SegmentId) -> Result<(), StoreError> {
-        self.change(|draft| draft.delete_segment(&segment.to_string()))
-            .await
-    }
-
-    async fn counting(&self, segment: Option<SegmentId>) -> Result<Counting, StoreError> {
-        past::counting(&self.inner, segment).await
-    }
-
-    async fn count_some(&self) -> Result<bool, StoreError> {
-        past::step(&self.inner).await
-    }
-
+impl Sessions for ClickHouseStore {
     async fn update_users(
         &self,
         workspace: WorkspaceId,
         updates: Vec<UserUpdate>,
     ) -> Result<Vec<Updated>, StoreError> {
         let inner = &self.inner;
-        inner.people.update(&inner.engine, workspace, &updates).await
+        inner.users.update(&inner.engine, workspace, &updates).await
     }
 
     async fn record(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError> {
@@ -313,45 +237,99 @@ impl Store for ClickHouseStore {
         recording::end(&self.inner, &ends).await
     }
 
-    async fn count(
-        &self,
-        scope: Scope,
-        segment: Option<SegmentId>,
-        edges: &[i64],
-    ) -> Result<Vec<u64>, StoreError> {
-        let snapshot = self.inner.snapshot();
-        let apps: Vec<AppId> = match scope {
-            Scope::App(app) if !snapshot.apps.contains_key(&app) => {
-                return Err(StoreError::unknown("app", app));
-            }
-            Scope::App(app) => vec![app],
-            Scope::Workspace(workspace) => snapshot.apps_of(workspace).collect(),
-        };
-        let rule = segment.map(|segment| snapshot.counted(segment)).transpose()?;
-        series::count(&self.inner, &apps, rule, edges).await
-    }
-
     async fn export(
         &self,
         selection: Selection,
         batches: mpsc::Sender<Vec<Session>>,
     ) -> Result<(), StoreError> {
-        let (sender, mut records) = mpsc::channel::<Vec<SessionRecord>>(WAITING);
-        let hand_over = async move {
-            while let Some(records) = records.recv().await {
-                let sessions = records.into_iter().map(|record| record.session).collect();
-                if batches.send(sessions).await.is_err() {
-                    break;
-                }
-            }
+        export::sessions(&self.inner, selection, &batches, |session, _| session).await
+    }
+
+    async fn dump_users(&self, batches: mpsc::Sender<Vec<UserRecord>>) -> Result<(), StoreError> {
+        let catalog = self.catalog();
+        let workspaces = catalog
+            .workspaces()
+            .iter()
+            .map(|entry| entry.workspace.id)
+            .collect();
+        users::dump(&self.inner.engine, &workspaces, &batches).await
+    }
+
+    async fn dump_sessions(
+        &self,
+        selection: Selection,
+        batches: mpsc::Sender<Vec<SessionRecord>>,
+    ) -> Result<(), StoreError> {
+        let record = |session, recorded: &str| SessionRecord {
+            session,
+            recorded: recorded.to_owned(),
         };
-        let dump = async {
-            export::sessions(&self.inner, selection, &sender)
-                .await
-                .inspect(|()| drop(sender))
-        };
-        let (dumped, ()) = tokio::join!(dump, hand_over);
-        dumped
+        export::sessions(&self.inner, selection, &batches, record).await
+    }
+
+    async fn adopt_users(&self, users: Vec<UserRecord>) -> Result<(), StoreError> {
+        self.inner.users.adopt(&self.inner.engine, users).await
+    }
+
+    async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError> {
+        recording::adopt(&self.inner, sessions).await
+    }
+}
+
+#[async_trait]
+impl Rollups for ClickHouseStore {
+    async fn count(&self, scope: Scope, whose: Whose<'_>, edges: &[i64]) -> Result<Vec<u64>, StoreError> {
+        match self.asked(scope, whose)? {
+            Some(asked) => answers::count(&self.inner, &asked, edges).await,
+            None => Ok(vec![0; edges.len().saturating_sub(1)]),
+        }
+    }
+
+    async fn users(&self, scope: Scope, whose: Whose<'_>, edges: &[i64]) -> Result<Users, StoreError> {
+        match self.asked(scope, whose)? {
+            Some(asked) => answers::users(&self.inner, &asked, edges).await,
+            None => Ok(Distinct::new(edges).into()),
+        }
+    }
+
+    async fn days(&self, apps: &[AppId], days: RangeInclusive<i64>) -> Result<Vec<DayVersion>, StoreError> {
+        handing_out::days(&self.inner, apps, days).await
+    }
+
+    async fn cells(&self, days: &[(AppId, i64)]) -> Result<Vec<(DayVersion, Arc<Cells>)>, StoreError> {
+        handing_out::cells(&self.inner, days).await
+    }
+
+    async fn people(&self, days: &[(AppId, i64)]) -> Result<Vec<(DayVersion, Arc<DayPeople>)>, StoreError> {
+        handing_out::people(&self.inner, days).await
+    }
+
+    async fn properties(&self, _: WorkspaceId, combinations: &[u64]) -> Result<Vec<Arc<str>>, StoreError> {
+        handing_out::properties(&self.inner, combinations).await
+    }
+
+    fn prepare(&self, days: &[(AppId, i64)]) {
+        handing_out::prepare(&self.inner, days);
+    }
+}
+
+#[async_trait]
+impl Administration for ClickHouseStore {
+    fn catalog(&self) -> Arc<Catalog> {
+        self.inner.published.load().catalog.clone()
+    }
+
+    async fn refresh(&self) -> Result<(), StoreError> {
+        let version = catalog::version(&self.inner.engine).await?;
+        self.inner.take_over(version).await
+    }
+
+    async fn change(&self, change: Change) -> Result<bool, StoreError> {
+        administration::change(&self.inner, change).await
+    }
+
+    async fn note_key_use(&self, uses: Vec<(KeyId, Millis)>) -> Result<(), StoreError> {
+        catalog::note_key_use(&self.inner.engine, uses).await
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
@@ -369,11 +347,14 @@ impl Store for ClickHouseStore {
             engine.address().database
         );
         let bytes = engine.rows(&sql).await?.first().copied().unwrap_or_default();
-        Ok(Usage { bytes })
+        Ok(Usage {
+            bytes,
+            ..Usage::default()
+        })
     }
 
-    async fn verify(&self) -> Result<Verification, StoreError> {
-        verify::verify(&self.inner).await
+    async fn verify(&self, progress: Progress) -> Result<Verification, StoreError> {
+        verify::verify(&self.inner, progress.as_ref()).await
     }
 
     async fn backup(&self, file: &Path) -> Result<(), StoreError> {
@@ -384,36 +365,10 @@ impl Store for ClickHouseStore {
         catalog::records(&self.inner.engine).await
     }
 
-    async fn dump_users(&self, batches: mpsc::Sender<Vec<UserRecord>>) -> Result<(), StoreError> {
-        people::dump(&self.inner.engine, &batches).await
-    }
-
-    async fn dump_sessions(
-        &self,
-        selection: Selection,
-        batches: mpsc::Sender<Vec<SessionRecord>>,
-    ) -> Result<(), StoreError> {
-        export::sessions(&self.inner, selection, &batches).await
-    }
-
-    async fn adopt(&self, records: Records) -> Result<(), StoreError> {
-        self.change(|draft| administration::adopt(draft, records)).await
-    }
-
-    async fn adopt_users(&self, users: Vec<UserRecord>) -> Result<(), StoreError> {
-        self.inner.people.adopt(&self.inner.engine, users).await
-    }
-
-    async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError> {
-        recording::adopt(&self.inner, sessions).await
-    }
-
     async fn close(&self) {
         let tasks = std::mem::take(&mut *self.tasks.lock());
         for task in tasks {
             task.abort();
         }
-        // If nobody can be told, days take longer to be settled.
-        let _ = tokio::time::timeout(FAREWELL, self.inner.days.settle(&self.inner.engine, true)).await;
     }
 }

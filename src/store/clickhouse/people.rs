@@ -1,4 +1,8 @@
-//! Users and devices: who had a session already, and what is known about users.
+//! Persons: their numbers, and whose first session it is.
+//!
+//! A person is a keyed hash of kind and id. Its row names its first session, so that a delivery that is repeated, by whatever
+//! process, finds out the same about itself. A generation is raised where a person is forgotten: the same id is another
+//! person from then on.
 
 use std::collections::BTreeMap;
 
@@ -6,295 +10,273 @@ use clickhouse::Row;
 use foldhash::{HashMap, HashSet};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
 
-use super::engine::{self, Engine, array};
-use super::ids::{self, WireId};
-use super::lock;
-use super::schema::Table;
-use crate::model::{UserAttributes, UserUpdate, WorkspaceId};
+use super::engine::Engine;
+use super::ids::{self, Key, WireId};
+use super::literals::list;
+use super::tables::Table;
+use crate::model::WorkspaceId;
+use crate::store::StoreError;
 use crate::store::recent::Recent;
-use crate::store::records::UserRecord;
-use crate::store::{StoreError, Updated};
-
-/// Users whose attributes are held in memory.
-const HELD: usize = 200_000;
-/// Users handed out at a time.
-const BATCH: usize = 5_000;
 
 /// A workspace, 1 for a user or 2 for a device, and its id.
 pub(super) type Person<'a> = (WorkspaceId, u8, &'a str);
 pub(super) const USER: u8 = 1;
 pub(super) const DEVICE: u8 = 2;
+/// Stands for the first session of a person who has had none.
+const NONE: u64 = 0;
 
 #[derive(Row, Serialize, Deserialize)]
-struct PersonRow {
+pub(super) struct PersonRow {
     workspace: WireId,
-    kind: u8,
-    id: String,
+    /// The number of the first generation.
+    id: u64,
+    generation: u32,
+    /// A hash of the key of its first session.
+    first: u64,
+    precedence: u64,
 }
 
 #[derive(Row, Serialize, Deserialize)]
-struct UserRow {
-    workspace: WireId,
-    user_id: String,
-    version: u64,
-    attributes: String,
+struct SeenRow {
+    id: u64,
+    generation: u32,
+    earliest: u64,
 }
 
-/// What is known of people. Owned by the store.
-#[derive(Default)]
+/// A person as its row has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    number: u64,
+    generation: u32,
+    first: u64,
+}
+
+/// Makes numbers of persons. The same for all processes that use a store.
+#[derive(Debug, Clone)]
+pub(super) struct Secret(String);
+
+impl Secret {
+    /// From the text that the store keeps.
+    pub(super) fn new(key: &str) -> Self {
+        Self(key.to_owned())
+    }
+
+    /// A text for a new store.
+    pub(super) fn random() -> String {
+        uuid::Uuid::new_v4().simple().to_string()
+    }
+
+    /// The number of a person.
+    fn number(&self, kind: u8, id: &str, generation: u32) -> u64 {
+        let mut text = self.0.clone();
+        if generation == 0 {
+            text.push(char::from(b'0' + kind));
+        } else {
+            // No id of the first generation begins like this, since its kind does not.
+            text.push(char::from(b'2' + kind));
+            text.push_str(&format!("{generation}:"));
+        }
+        text.push_str(id);
+        ids::hash(text.as_bytes())
+    }
+
+    /// What the server computes for rows that have no number: that of the first generation.
+    pub(super) fn in_sql(key: &str) -> String {
+        format!(
+            "multiIf(user_id != '', sipHash64(concat('{key}{USER}', user_id)), device_id != '', \
+             sipHash64(concat('{key}{DEVICE}', device_id)), toUInt64(0))"
+        )
+    }
+}
+
+/// What is known of persons. Owned by the store.
 pub(super) struct People {
-    /// Who had a session, for good.
-    seen: Mutex<Recent<()>>,
-    users: Mutex<Users>,
-}
-
-/// Attributes, as of a version of the table.
-#[derive(Default)]
-struct Users {
-    version: u64,
-    held: HashMap<WorkspaceId, HashMap<String, UserAttributes>>,
-    count: usize,
+    secret: Secret,
+    seen: Mutex<Recent<Seen>>,
 }
 
 impl People {
-    /// Another process has changed users' attributes: those that are held are void.
-    pub(super) fn refresh(&self, version: u64) {
-        let mut users = self.users.lock();
-        if version > users.version {
-            *users = Users {
-                version,
-                ..Users::default()
-            };
+    pub(super) fn new(secret: Secret) -> Self {
+        Self {
+            secret,
+            seen: Mutex::default(),
         }
     }
 
-    /// Of these people, those that had a session, or have one that is being recorded.
+    /// Of these persons, those that are known, or have a session that is being recorded.
     pub(super) async fn seen<'a>(
         &self,
         engine: &Engine,
         people: HashSet<Person<'a>>,
-    ) -> Result<HashSet<Person<'a>>, StoreError> {
-        let (mut seen, asked): (HashSet<Person<'_>>, HashSet<Person<'_>>) = {
+    ) -> Result<HashMap<Person<'a>, Seen>, StoreError> {
+        let (mut seen, mut asked) = (HashMap::default(), HashSet::default());
+        {
             let mut held = self.seen.lock();
-            people.into_iter().partition(|person| held.get(person).is_some())
-        };
-        for ((workspace, kind), ids) in grouped(&asked) {
+            for person in people {
+                match held.get(person) {
+                    Some(known) => _ = seen.insert(person, known),
+                    None => _ = asked.insert(person),
+                }
+            }
+        }
+        for (workspace, people) in grouped(&asked) {
+            let number = |(kind, id): &(u8, &'a str)| (self.secret.number(*kind, id, 0), (*kind, *id));
+            let numbers: HashMap<u64, (u8, &str)> = people.iter().map(number).collect();
+            // Of thousands the server reads one text faster than numbers.
             let sql = format!(
-                "SELECT DISTINCT id FROM {}.persons WHERE workspace = toUUID('{workspace}') AND kind = {kind} \
-                 AND id IN (SELECT arrayJoin({}))",
+                "SELECT id, generation, argMax(first, precedence) AS earliest FROM {}.{} WHERE workspace = \
+                 toUUID('{workspace}') AND id IN (SELECT toUInt64(arrayJoin(splitByChar(',', '{}')))) GROUP BY id, generation",
                 engine.address().database,
-                array(ids.iter().copied())
+                Table::People.name(),
+                list(numbers.keys())
             );
-            let found: HashSet<String> = engine.rows(&sql).await?.into_iter().collect();
+            let mut newest = HashMap::<u64, SeenRow>::default();
+            for row in engine.rows::<SeenRow>(&sql).await? {
+                let is_newer = newest
+                    .get(&row.id)
+                    .is_none_or(|known| known.generation < row.generation);
+                if is_newer {
+                    newest.insert(row.id, row);
+                }
+            }
             let mut held = self.seen.lock();
-            for id in ids.into_iter().filter(|id| found.contains(*id)) {
-                held.set((workspace, kind, id), ());
-                seen.insert((workspace, kind, id));
+            for (base, row) in newest {
+                let Some((kind, id)) = numbers.get(&base) else {
+                    continue;
+                };
+                let known = Seen {
+                    number: self.secret.number(*kind, id, row.generation),
+                    generation: row.generation,
+                    first: row.earliest,
+                };
+                held.set((workspace, *kind, *id), known);
+                seen.insert((workspace, *kind, *id), known);
             }
         }
         Ok(seen)
     }
 
-    /// From now on these people have a session that is being recorded.
-    pub(super) fn expect(&self, people: &HashSet<Person<'_>>) {
+    /// From now on these persons have a session that is being recorded.
+    pub(super) fn claim(&self, claims: &Claims<'_>) {
         let mut held = self.seen.lock();
-        for person in people {
-            held.set(person, ());
+        for (person, _) in &claims.new {
+            if let Some(seen) = claims.seen.get(person) {
+                held.set(*person, *seen);
+            }
         }
     }
 
-    /// Recording failed: what was expected may not be there.
+    /// Recording failed: what was claimed may not be there.
     pub(super) fn forget_seen(&self) {
         self.seen.lock().clear();
     }
+}
 
-    /// Notes for good that these people had a session.
-    pub(super) async fn see(&self, engine: &Engine, people: &HashSet<Person<'_>>) -> Result<(), StoreError> {
-        let row = |(workspace, kind, id): &Person<'_>| PersonRow {
-            workspace: ids::workspace(*workspace),
-            kind: *kind,
-            id: (*id).to_owned(),
-        };
-        let rows: Vec<PersonRow> = people.iter().map(row).collect();
-        engine.insert(Table::Persons, &rows).await
-    }
+/// The persons of a batch.
+#[derive(Default)]
+pub(super) struct Claims<'a> {
+    seen: HashMap<Person<'a>, Seen>,
+    /// Those whose first session it has, with the numbers of their first generations.
+    new: Vec<(Person<'a>, u64)>,
+    precedence: u64,
+}
 
-    /// What is known about these users; nobody stands for one without attributes.
-    pub(super) async fn attributes<'a>(
-        &self,
-        engine: &Engine,
-        users: &HashSet<Person<'a>>,
-    ) -> Result<HashMap<Person<'a>, UserAttributes>, StoreError> {
-        let (mut found, mut asked) = (HashMap::default(), HashSet::default());
-        let version = {
-            let state = self.users.lock();
-            if state.version == 0 {
-                return Ok(found);
-            }
-            for person in users {
-                let held = state.held.get(&person.0).and_then(|held| held.get(person.2));
-                match held {
-                    Some(attributes) if attributes.is_empty() => {}
-                    Some(attributes) => _ = found.insert(*person, attributes.clone()),
-                    None => _ = asked.insert(*person),
-                }
-            }
-            state.version
-        };
-        let mut stored = stored(engine, &asked).await?;
-        let mut state = self.users.lock();
-        if state.count + asked.len() > HELD {
-            *state = Users {
-                version: state.version,
-                ..Users::default()
-            };
+impl<'a> Claims<'a> {
+    pub(super) fn new(seen: HashMap<Person<'a>, Seen>, precedence: u64) -> Self {
+        Self {
+            seen,
+            new: Vec::new(),
+            precedence,
         }
-        for person in asked {
-            let (workspace, _, id) = person;
-            let attributes = stored.remove(&person).unwrap_or_default();
-            // Otherwise somebody changed users while this was read.
-            if state.version == version {
-                state.count += 1;
-                let held = state.held.entry(workspace).or_default();
-                held.insert(id.to_owned(), attributes.clone());
-            }
-            if !attributes.is_empty() {
-                found.insert(person, attributes);
-            }
+    }
+
+    /// The number of a session's person, and whether it is the person's first session.
+    pub(super) fn of(&mut self, people: &People, person: Person<'a>, key: &Key<'_>) -> (u64, bool) {
+        let session = ids::session(key);
+        if let Some(seen) = self.seen.get(&person)
+            && seen.first != NONE
+        {
+            return (seen.number, seen.first == session);
         }
-        Ok(found)
-    }
-
-    /// Applies updates in their order, one process at a time; what would give a user too many attributes changes
-    /// nothing.
-    pub(super) async fn update(
-        &self,
-        engine: &Engine,
-        workspace: WorkspaceId,
-        updates: &[UserUpdate],
-    ) -> Result<Vec<Updated>, StoreError> {
-        lock::with(engine, "users", async |held| {
-            let users = updates.iter().map(|update| (workspace, USER, update.user_id()));
-            let users: HashSet<Person<'_>> = users.collect();
-            let mut known = stored(engine, &users).await?;
-            let mut outcomes = Vec::with_capacity(updates.len());
-            let mut changed = BTreeMap::new();
-            for update in updates {
-                let person = (workspace, USER, update.user_id());
-                let before = known.get(&person).cloned().unwrap_or_default();
-                match before.updated(update) {
-                    None => outcomes.push(Updated::TooMany),
-                    Some(after) => {
-                        outcomes.push(Updated::Done);
-                        if after != before {
-                            changed.insert(person.2.to_owned(), after.clone());
-                            known.insert(person, after);
-                        }
-                    }
-                }
-            }
-            held.check()?;
-            let changed = changed.into_iter().map(|(user_id, attributes)| UserRecord {
-                workspace,
-                user_id,
-                attributes: attributes.as_str().to_owned(),
-            });
-            self.write(engine, changed.collect()).await?;
-            Ok(outcomes)
-        })
-        .await
-    }
-
-    /// Takes over users of another store.
-    pub(super) async fn adopt(&self, engine: &Engine, users: Vec<UserRecord>) -> Result<(), StoreError> {
-        lock::with(engine, "users", async |_| self.write(engine, users).await).await
-    }
-
-    /// Under the lock.
-    async fn write(&self, engine: &Engine, users: Vec<UserRecord>) -> Result<(), StoreError> {
-        if users.is_empty() {
-            return Ok(());
-        }
-        let newest: Vec<u64> = engine
-            .rows(&format!(
-                "SELECT max(version) FROM {}.users",
-                engine.address().database
-            ))
-            .await?;
-        let version = newest.first().copied().unwrap_or_default() + 1;
-        let row = |user: UserRecord| UserRow {
-            workspace: ids::workspace(user.workspace),
-            user_id: user.user_id,
-            version,
-            attributes: user.attributes,
+        let (_, kind, id) = person;
+        let generation = self.seen.get(&person).map_or(0, |seen| seen.generation);
+        let number = people.secret.number(kind, id, generation);
+        let seen = Seen {
+            number,
+            generation,
+            first: session,
         };
-        let rows: Vec<UserRow> = users.into_iter().map(row).collect();
-        engine.insert(Table::Users, &rows).await?;
-        self.refresh(version);
-        Ok(())
+        self.seen.insert(person, seen);
+        let base = if generation == 0 {
+            number
+        } else {
+            people.secret.number(kind, id, 0)
+        };
+        self.new.push((person, base));
+        (number, true)
+    }
+
+    /// The rows of those whose first session it has.
+    pub(super) fn rows(&self) -> Vec<PersonRow> {
+        let row = |(person, base): &(Person<'_>, u64)| {
+            let seen = self.seen.get(person)?;
+            Some(PersonRow {
+                workspace: ids::workspace(person.0),
+                id: *base,
+                generation: seen.generation,
+                first: seen.first,
+                precedence: self.precedence,
+            })
+        };
+        self.new.iter().filter_map(row).collect()
     }
 }
 
-/// Ids by workspace and kind.
-fn grouped<'a>(people: &HashSet<Person<'a>>) -> BTreeMap<(WorkspaceId, u8), Vec<&'a str>> {
+/// Kinds and ids by workspace.
+pub(super) fn grouped<'a>(people: &HashSet<Person<'a>>) -> BTreeMap<WorkspaceId, Vec<(u8, &'a str)>> {
     let mut groups = BTreeMap::<_, Vec<_>>::new();
     for (workspace, kind, id) in people {
-        groups.entry((*workspace, *kind)).or_default().push(*id);
+        groups.entry(*workspace).or_default().push((*kind, *id));
     }
     groups
 }
 
-/// Attributes as the store has them.
-async fn stored<'a>(
-    engine: &Engine,
-    users: &HashSet<Person<'a>>,
-) -> Result<HashMap<Person<'a>, UserAttributes>, StoreError> {
-    let mut known = HashMap::default();
-    for ((workspace, kind), ids) in grouped(users) {
-        let sql = format!(
-            "SELECT user_id, argMax(attributes, version) AS newest FROM {}.users \
-             WHERE workspace = toUUID('{workspace}') AND user_id IN (SELECT arrayJoin({})) GROUP BY user_id",
-            engine.address().database,
-            array(ids.iter().copied())
-        );
-        let rows: Vec<(String, String)> = engine.rows(&sql).await?;
-        let mut found: HashMap<String, String> = rows.into_iter().collect();
-        for id in ids {
-            let attributes = found.remove(id).map(UserAttributes::from_stored);
-            known.extend(attributes.map(|attributes| ((workspace, kind, id), attributes)));
-        }
-    }
-    Ok(known)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Hands out all users that have attributes.
-pub(super) async fn dump(engine: &Engine, batches: &mpsc::Sender<Vec<UserRecord>>) -> Result<(), StoreError> {
-    let sql = format!(
-        "SELECT workspace, user_id, max(version) AS newest, argMax(attributes, version) AS text FROM {}.users \
-         GROUP BY workspace, user_id ORDER BY workspace, user_id",
-        engine.address().database
-    );
-    let mut rows = engine.stream::<UserRow>(&sql).await?;
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(row) = rows.next().await.map_err(engine::failed)? {
-        if row.attributes == UserAttributes::default().as_str() {
-            continue;
-        }
-        batch.push(UserRecord {
-            workspace: ids::workspace_of(row.workspace),
-            user_id: row.user_id,
-            attributes: row.attributes,
-        });
-        if batch.len() == BATCH {
-            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-            if batches.send(full).await.is_err() {
-                return Ok(());
-            }
-        }
+    #[test]
+    fn a_person_that_was_forgotten_gets_another_number_and_has_a_first_session_again() {
+        let people = People::new(Secret::new("key"));
+        let workspace = WorkspaceId::random();
+        let person = (workspace, USER, "u1");
+        let app = crate::model::AppId::random();
+        let (one, two) = ((app, 7, "one"), (app, 7, "two"));
+        let mut claims = Claims::default();
+        let (number, first) = claims.of(&people, person, &one);
+        assert!(first);
+        assert_eq!(claims.of(&people, person, &two), (number, false));
+        // Delivered once more, it is what it was.
+        assert_eq!(claims.of(&people, person, &one), (number, true));
+        assert_ne!(claims.of(&people, (workspace, DEVICE, "u1"), &one).0, number);
+        assert_eq!(claims.rows().len(), 2);
+        let forgotten = Seen {
+            number: 0,
+            generation: 3,
+            first: NONE,
+        };
+        let mut claims = Claims::new(HashMap::from_iter([(person, forgotten)]), 5);
+        let (again, first) = claims.of(&people, person, &two);
+        assert!(first && again != number);
+        assert_eq!((claims.rows()[0].id, claims.rows()[0].generation), (number, 3));
     }
-    // If nobody receives it, nobody wants it.
-    let _ = batches.send(batch).await;
-    Ok(())
+
+    #[test]
+    fn numbers_are_what_the_server_makes_of_ids() {
+        let secret = Secret::new("key");
+        assert_eq!(secret.number(USER, "u1", 0), ids::hash(b"key1u1"));
+        assert_eq!(secret.number(DEVICE, "u1", 0), ids::hash(b"key2u1"));
+        assert_ne!(secret.number(USER, "1:u1", 0), secret.number(USER, "u1", 1));
+    }
 }

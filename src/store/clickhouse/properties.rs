@@ -8,8 +8,9 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::engine::{Engine, list};
-use super::schema::Table;
+use super::engine::Engine;
+use super::literals::list;
+use super::tables::Table;
 use crate::model::{Properties, UserAttributes};
 use crate::store::StoreError;
 use crate::store::recent::Recent;

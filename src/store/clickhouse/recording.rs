@@ -1,29 +1,29 @@
-//! Recording: what is new is added, what is not may only add its end.
+//! Recording: every delivery is written, and of the rows of one session the first delivery counts.
 //!
-//! Rows of one session, from whatever process and delivery, have the same key and lie on the same shard; the one that
-//! was delivered first has the highest precedence. So a session that is written twice is still counted once, and
-//! looking for it first only serves the answer and keeps the tables small.
+//! Rows of one session, from whatever process and delivery, have the same key and lie on the same shard; the one that was
+//! delivered first, by the server's clock, has the highest precedence. So nothing is looked for before it is written, and a
+//! statement that lands late, or twice, or after its process has died, adds nothing that counts twice.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clickhouse::Row;
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::Inner;
 use super::catalog::Snapshot;
-use super::days::AppDay;
-use super::engine::Engine;
-use super::ids::{self, WireId};
-use super::known::{self, Key, Known, KnownSessions, NO_DURATION};
-use super::people::{DEVICE, Person, USER};
+use super::ids::{self, Key, WireId};
+use super::lately::Known;
+use super::literals::array;
+use super::people::{Claims, DEVICE, Person, USER};
 use super::properties::NewCombinations;
-use super::schema::Table;
+use super::tables::Table;
 use crate::model::{AppId, MAX_DURATION_MILLIS, Session, SessionEnd, UserAttributes, WorkspaceId};
 use crate::store::records::SessionRecord;
 use crate::store::{Recorded, StoreError};
+
+/// What stands for an end that is not known.
+pub(super) const NO_DURATION: i32 = -1;
 
 #[derive(Row, Serialize, Deserialize)]
 struct SessionRow {
@@ -33,37 +33,40 @@ struct SessionRow {
     start: u32,
     precedence: u64,
     properties: u64,
+    /// 0: nobody.
+    person: u64,
     user_id: String,
     device_id: String,
     duration: i32,
 }
 
-impl SessionRow {
-    fn key(&self) -> Key<'_> {
-        (ids::app_of(self.app), self.day, &self.session_id)
-    }
-
-    fn known(&self) -> Known {
-        Known {
-            start: self.start,
-            duration: self.duration,
-        }
-    }
-}
-
-#[derive(Clone, Row, Serialize, Deserialize)]
+#[derive(Row, Serialize, Deserialize)]
 struct EndRow {
     app: WireId,
     day: u16,
-    session_id: String,
+    /// A hash of the session's id.
+    id: u64,
     /// Milliseconds since the start of the day.
     at: i64,
 }
 
 impl EndRow {
-    fn key(&self) -> Key<'_> {
-        (ids::app_of(self.app), self.day, &self.session_id)
+    fn new((app, day, id): Key<'_>, at: i64) -> Self {
+        Self {
+            app: ids::app(app),
+            day,
+            id: ids::hash(id.as_bytes()),
+            at,
+        }
     }
+}
+
+#[derive(Row, Serialize, Deserialize)]
+struct StartRow {
+    app: WireId,
+    day: u16,
+    session_id: String,
+    first_start: u32,
 }
 
 /// Where a batch comes from.
@@ -83,26 +86,6 @@ impl Source {
     }
 }
 
-/// Of what is recorded now: higher for what was recorded earlier, equal for no two batches.
-pub(super) fn precedence() -> u64 {
-    let mut bytes = [0; 2];
-    let _ = getrandom::fill(&mut bytes);
-    u64::MAX - ((micros() << 12) | u64::from(u16::from_le_bytes(bytes) >> 4))
-}
-
-/// The highest that nothing has that was recorded so many seconds ago or later.
-fn precedence_before(seconds: u32) -> u64 {
-    u64::MAX - (micros().saturating_sub(u64::from(seconds) * 1_000_000) << 12)
-}
-
-fn micros() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or_default()
-}
-
-/// Stands for the precedence that a row gets when it is written.
-const LATER: u64 = 0;
-
 fn key(session: &Session) -> Key<'_> {
     // From 2000 to tomorrow: fits.
     let day = u16::try_from(session.utc_day()).unwrap_or(u16::MAX);
@@ -112,6 +95,11 @@ fn key(session: &Session) -> Key<'_> {
 fn person(session: &Session, workspace: WorkspaceId) -> Option<Person<'_>> {
     let user = session.user_id().map(|id| (workspace, USER, id));
     user.or_else(|| session.device_id().map(|id| (workspace, DEVICE, id)))
+}
+
+fn start(session: &Session) -> u32 {
+    // Less than a day.
+    u32::try_from(session.millis_of_day()).unwrap_or_default()
 }
 
 /// Records sessions as they are delivered.
@@ -124,7 +112,6 @@ pub(super) async fn adopt(store: &Inner, sessions: Vec<SessionRecord>) -> Result
     write(store, &Source::Copied(sessions)).await.map(|_| ())
 }
 
-/// While one batch is written, the next is prepared as if that had succeeded, and prepared again if it did not.
 async fn write(store: &Inner, source: &Source) -> Result<Vec<Recorded>, StoreError> {
     let snapshot = store.snapshot();
     let sessions = source.sessions();
@@ -132,98 +119,16 @@ async fn write(store: &Inner, source: &Source) -> Result<Vec<Recorded>, StoreErr
         .iter()
         .map(|session| owner(&snapshot, session.app()))
         .collect::<Result<Vec<_>, _>>()?;
-    // Which session is the first of its person must not depend on how two batches of one process interleave.
+    // Batches are prepared one after the other, so that which session is the first of its person does not depend on how they
+    // interleave, and written side by side.
     let turn = store.recording.lock().await;
-    store.days.refresh(&store.engine).await?;
-    let keys: Vec<Key<'_>> = sessions.iter().map(|session| key(session)).collect();
-    known::remember_days(store, &keys).await?;
-    let failures = store.failures.load(Ordering::Acquire);
-    let mut batch = prepare(store, source, &sessions, &keys, &owners).await?;
-    let _writing = store.writing.lock().await;
-    if store.failures.load(Ordering::Acquire) != failures {
-        batch = prepare(store, source, &sessions, &keys, &owners).await?;
-    }
-    let expectation = batch.expect(store);
+    let mut batch = prepare(store, source, &sessions, &owners).await?;
+    let under_way = UnderWay::begin(store, std::mem::take(&mut batch.written));
+    store.people.claim(&batch.claims);
     drop(turn);
     let outcomes = batch.write(store).await?;
-    expectation.fulfil();
+    under_way.succeed();
     Ok(outcomes)
-}
-
-/// What the next batch is told of this one before it is written; void unless it is fulfilled.
-struct Expectation<'a>(Option<&'a Inner>);
-
-impl Expectation<'_> {
-    fn fulfil(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Expectation<'_> {
-    fn drop(&mut self) {
-        if let Some(store) = self.0 {
-            store.remembered.forget_sessions();
-            store.people.forget_seen();
-            // Afterwards: who sees this number finds nothing of what was expected.
-            store.failures.fetch_add(1, Ordering::Release);
-        }
-    }
-}
-
-async fn prepare<'a>(
-    store: &Inner,
-    source: &'a Source,
-    sessions: &[&'a Session],
-    keys: &[Key<'a>],
-    owners: &[WorkspaceId],
-) -> Result<Batch<'a>, StoreError> {
-    let people: HashSet<Person<'_>> = sessions
-        .iter()
-        .zip(owners)
-        .filter_map(|(session, owner)| person(session, *owner))
-        .collect();
-    let users = match source {
-        Source::Delivered(_) => people.iter().filter(|person| person.1 == USER).copied().collect(),
-        Source::Copied(_) => HashSet::default(),
-    };
-    let (known, seen, attributes) = tokio::try_join!(
-        known::known_sessions(store, keys),
-        store.people.seen(&store.engine, people),
-        store.people.attributes(&store.engine, &users),
-    )?;
-    let mut batch = Batch {
-        known,
-        seen,
-        ..Batch::default()
-    };
-    // Twice the time that a delivery may take.
-    let long_ago = precedence_before(2 * store.engine.close_after());
-    let none = UserAttributes::default();
-    for (index, ((session, key), owner)) in sessions.iter().zip(keys).zip(owners).enumerate() {
-        let person = person(session, *owner);
-        if let Some(known) = batch.known.of.get(key).copied() {
-            batch.outcomes.push(Recorded::Duplicate);
-            batch.make_good(key, known, person, long_ago);
-            batch.extend(session, *key, known);
-            continue;
-        }
-        batch.outcomes.push(Recorded::New);
-        let first = person.map(|person| batch.see(person));
-        let properties = match source {
-            Source::Delivered(_) => {
-                let user = person.and_then(|user| attributes.get(&user)).unwrap_or(&none);
-                store
-                    .combinations
-                    .number(session.properties(), user, first, &mut batch.combinations)
-            }
-            Source::Copied(records) => {
-                let recorded = records.get(index).map(|record| record.recorded.clone());
-                batch.combinations.add(recorded.unwrap_or_default())
-            }
-        };
-        batch.add(session, *key, properties);
-    }
-    Ok(batch)
 }
 
 fn owner(snapshot: &Snapshot, app: AppId) -> Result<WorkspaceId, StoreError> {
@@ -231,205 +136,244 @@ fn owner(snapshot: &Snapshot, app: AppId) -> Result<WorkspaceId, StoreError> {
     owner.ok_or_else(|| StoreError::unknown("app", app))
 }
 
+/// Sessions that are being written. Where that fails, or nobody waits for it any more, nothing is remembered of them.
+struct UnderWay<'s, 'a> {
+    store: &'s Inner,
+    sessions: HashMap<Key<'a>, u32>,
+    has_succeeded: bool,
+}
+
+impl<'s, 'a> UnderWay<'s, 'a> {
+    fn begin(store: &'s Inner, sessions: HashMap<Key<'a>, u32>) -> Self {
+        let this = Self {
+            store,
+            sessions,
+            has_succeeded: false,
+        };
+        this.note(Some(false));
+        this
+    }
+
+    fn note(&self, is_recorded: Option<bool>) {
+        let known = |(key, start): (&Key<'a>, &u32)| {
+            let start = *start;
+            (*key, is_recorded.map(|is_recorded| Known { start, is_recorded }))
+        };
+        self.store.lately.set(self.sessions.iter().map(known));
+    }
+
+    fn succeed(mut self) {
+        self.note(Some(true));
+        self.has_succeeded = true;
+    }
+}
+
+impl Drop for UnderWay<'_, '_> {
+    fn drop(&mut self) {
+        if !self.has_succeeded {
+            self.note(None);
+            self.store.people.forget_seen();
+        }
+    }
+}
+
 /// What is to be written.
-#[derive(Default)]
 struct Batch<'a> {
     outcomes: Vec<Recorded>,
-    known: KnownSessions<'a>,
-    seen: HashSet<Person<'a>>,
-    /// Who is seen for the first time.
-    people: HashSet<Person<'a>>,
     combinations: NewCombinations,
-    days: BTreeSet<AppDay>,
+    claims: Claims<'a>,
     rows: Vec<SessionRow>,
     ends: Vec<EndRow>,
+    /// Sessions of the rows with their starts.
+    written: HashMap<Key<'a>, u32>,
+    precedence: u64,
+}
+
+async fn prepare<'a>(
+    store: &Inner,
+    source: &'a Source,
+    sessions: &[&'a Session],
+    owners: &[WorkspaceId],
+) -> Result<Batch<'a>, StoreError> {
+    let mut batch = Batch {
+        outcomes: Vec::with_capacity(sessions.len()),
+        combinations: NewCombinations::default(),
+        claims: Claims::default(),
+        rows: Vec::with_capacity(sessions.len()),
+        ends: Vec::new(),
+        written: HashMap::default(),
+        precedence: 0,
+    };
+    let new = batch.select(store, sessions, owners);
+    let people: HashSet<Person<'_>> = new.iter().filter_map(|(.., person)| *person).collect();
+    let users = match source {
+        Source::Delivered(_) => people.iter().filter(|person| person.1 == USER).copied().collect(),
+        Source::Copied(_) => HashSet::default(),
+    };
+    let (seen, attributes, precedence) = tokio::try_join!(
+        store.people.seen(&store.engine, people),
+        store.users.attributes(&store.engine, &users),
+        store.clock.precedence(&store.engine),
+    )?;
+    batch.claims = Claims::new(seen, precedence);
+    batch.precedence = precedence;
+    let none = UserAttributes::default();
+    for (index, session, person) in new {
+        let key = key(session);
+        let claimed = person.map(|person| batch.claims.of(&store.people, person, &key));
+        let properties = match source {
+            Source::Delivered(_) => {
+                let user = person.and_then(|user| attributes.get(&user)).unwrap_or(&none);
+                let first = claimed.map(|(_, first)| first);
+                let own = session.properties();
+                let new = &mut batch.combinations;
+                store.combinations.number(own, user, first, new)
+            }
+            Source::Copied(records) => {
+                let recorded = records.get(index).map(|record| record.recorded.clone());
+                batch.combinations.add(recorded.unwrap_or_default())
+            }
+        };
+        batch.add(session, key, properties, claimed.map_or(0, |(number, _)| number));
+    }
+    Ok(batch)
 }
 
 impl<'a> Batch<'a> {
-    /// Completes a first delivery by somebody who may not have come to its end: its person may not be noted, and what was
-    /// recorded lately may not have its quorum, or may have come so late that its day was counted without it.
-    fn make_good(&mut self, key: &Key<'a>, known: Known, named: Option<Person<'a>>, long_ago: u64) {
-        let Some(first) = self.known.first.remove(key) else {
+    /// Says of each session whether it is new, as far as this process remembers, and adds its end. Those that are to be
+    /// written, with their places and persons.
+    fn select(
+        &mut self,
+        store: &Inner,
+        sessions: &[&'a Session],
+        owners: &[WorkspaceId],
+    ) -> Vec<(usize, &'a Session, Option<Person<'a>>)> {
+        let mut new = Vec::with_capacity(sessions.len());
+        for (index, (session, owner)) in sessions.iter().zip(owners).enumerate() {
+            let key = key(session);
+            let in_batch = self.written.get(&key).copied();
+            let lately = match in_batch {
+                Some(_) => None,
+                None => store.lately.get(&key),
+            };
+            let known = in_batch.or(lately.map(|known| known.start));
+            self.outcomes.push(match known {
+                Some(_) => Recorded::Duplicate,
+                None => Recorded::New,
+            });
+            self.end(session, key, known);
+            if in_batch.is_none() && !lately.is_some_and(|known| known.is_recorded) {
+                self.written.insert(key, start(session));
+                new.push((index, *session, person(session, *owner)));
+            }
+        }
+        new
+    }
+
+    /// Ends are written beside the sessions, whichever delivery they came with: of two deliveries one row stays, and the
+    /// latest end wins. An end that is too far from a start that is known is none.
+    fn end(&mut self, session: &Session, key: Key<'a>, known: Option<u32>) {
+        let Some(duration) = session.duration() else {
             return;
         };
-        // It was looked up whether those were seen whom the batch names.
-        if let Some(named) = named
-            && first.person() == Some((named.1, named.2))
-        {
-            self.see(named);
-        }
-        if first.precedence < long_ago {
-            let (app, day, id) = *key;
-            self.days.insert((app, day));
-            self.rows.push(SessionRow {
-                app: ids::app(app),
-                day,
-                session_id: id.to_owned(),
-                start: known.start,
-                precedence: first.precedence,
-                properties: first.properties,
-                user_id: first.user_id,
-                device_id: first.device_id,
-                duration: known.duration,
-            });
+        let at = session.millis_of_day() + i64::from(duration);
+        let from = known.map_or(session.millis_of_day(), i64::from);
+        if (0..=MAX_DURATION_MILLIS).contains(&(at - from)) {
+            self.ends.push(EndRow::new(key, at));
         }
     }
 
-    /// Whether it is the first session of its person.
-    fn see(&mut self, person: Person<'a>) -> bool {
-        let first = self.seen.insert(person);
-        if first {
-            self.people.insert(person);
-        }
-        first
-    }
-
-    fn add(&mut self, session: &Session, key: Key<'a>, properties: u64) {
-        let (app, day, id) = key;
-        self.days.insert((app, day));
-        let row = SessionRow {
+    fn add(&mut self, session: &Session, (app, day, id): Key<'a>, properties: u64, person: u64) {
+        self.rows.push(SessionRow {
             app: ids::app(app),
             day,
             session_id: id.to_owned(),
-            start: u32::try_from(session.millis_of_day()).unwrap_or_default(),
-            precedence: LATER,
+            start: start(session),
+            precedence: self.precedence,
             properties,
+            person,
             user_id: session.user_id().unwrap_or_default().to_owned(),
             device_id: session.device_id().unwrap_or_default().to_owned(),
             duration: session
                 .duration()
                 .and_then(|duration| i32::try_from(duration).ok())
                 .unwrap_or(NO_DURATION),
-        };
-        self.known.of.insert(key, row.known());
-        self.rows.push(row);
-    }
-
-    /// A session that was delivered again may only add its end, within the longest duration from its own start.
-    fn extend(&mut self, session: &Session, key: Key<'a>, known: Known) {
-        let Some(duration) = session.duration() else {
-            return;
-        };
-        let (app, day, id) = key;
-        let at = session.millis_of_day() + i64::from(duration);
-        let duration = at - i64::from(known.start);
-        if (0..=MAX_DURATION_MILLIS).contains(&duration) && duration > known.duration.into() {
-            let duration = i32::try_from(duration).unwrap_or(known.duration);
-            self.known.of.insert(key, Known { duration, ..known });
-            self.ends.push(EndRow {
-                app: ids::app(app),
-                day,
-                session_id: id.to_owned(),
-                at,
-            });
-        }
-    }
-
-    /// Lets the next batch be prepared as if this one were written.
-    fn expect<'s>(&self, store: &'s Inner) -> Expectation<'s> {
-        let rows = self.rows.iter().map(|row| (row.key(), row.known()));
-        let extended = self.ends.iter().map(EndRow::key);
-        let session = |key| self.known.of.get(&key).map(|known| (key, *known));
-        store.remembered.expect(rows.chain(extended.filter_map(session)));
-        store.people.expect(&self.people);
-        Expectation(Some(store))
-    }
-
-    /// In an order in which nothing that is written refers to something that is not, and a day is announced before it
-    /// changes.
-    async fn write(mut self, store: &Inner) -> Result<Vec<Recorded>, StoreError> {
-        let engine = &store.engine;
-        let begun = Instant::now();
-        let (_, writing) = tokio::try_join!(
-            store
-                .combinations
-                .store(engine, std::mem::take(&mut self.combinations)),
-            store.days.announce(engine, &self.days),
-        )?;
-        // Not before: who does not find the announcement below was first.
-        let precedence = precedence();
-        let new = self.rows.iter_mut().filter(|row| row.precedence == LATER);
-        new.for_each(|row| row.precedence = precedence);
-        engine.insert(Table::Sessions, &self.rows).await?;
-        if begun.elapsed() > Duration::from_secs(engine.close_after().into()) / 3 {
-            // Somebody may have found the day closed, and counted it, while this was under way.
-            store.days.announce_all(engine, &self.days).await?;
-        }
-        writing.done();
-        tokio::try_join!(store.people.see(engine, &self.people), self.write_ends(store))?;
-        Ok(self.outcomes)
-    }
-
-    /// Ends that sessions got later, and those of new sessions that another process may have recorded at the same time:
-    /// of two first deliveries only one stays, with its own end.
-    async fn write_ends(&self, store: &Inner) -> Result<(), StoreError> {
-        let engine = &store.engine;
-        let ended = || self.rows.iter().filter(|row| row.duration != NO_DURATION);
-        let is_shared = |row: &SessionRow| store.days.is_shared((ids::app_of(row.app), row.day), engine);
-        if !ended().all(is_shared) {
-            // Who announces from now on gives these sessions a lower precedence.
-            store.days.refresh_since(engine, Instant::now()).await?;
-        }
-        let shared = ended().filter(|row| is_shared(row)).map(|row| EndRow {
-            app: row.app,
-            day: row.day,
-            session_id: row.session_id.clone(),
-            at: i64::from(row.start) + i64::from(row.duration),
         });
-        let ends: Vec<EndRow> = shared.chain(self.ends.iter().cloned()).collect();
-        engine.insert(Table::Ends, &ends).await
+    }
+
+    /// First what sessions refer to, then all else at once: whatever of it is missing when a process dies, the same delivery
+    /// adds once more, and with the same content, since persons name their first session.
+    async fn write(self, store: &Inner) -> Result<Vec<Recorded>, StoreError> {
+        let engine = &store.engine;
+        store.combinations.store(engine, self.combinations).await?;
+        let people = self.claims.rows();
+        let written = tokio::try_join!(
+            engine.insert(Table::Sessions, &self.rows),
+            engine.insert(Table::Ends, &self.ends),
+            engine.insert(Table::People, &people),
+        );
+        // What failed may be there as well.
+        let days: BTreeSet<_> = self
+            .rows
+            .iter()
+            .map(|row| (ids::app_of(row.app), row.day))
+            .collect();
+        store.contents.note_written(&days);
+        written.map_err(StoreError::partly)?;
+        Ok(self.outcomes)
     }
 }
 
-/// Adds ends that came on their own; whether each found its session.
+/// Adds ends that came on their own; whether each found its session, whoever recorded it.
 pub(super) async fn end(store: &Inner, ends: &[SessionEnd]) -> Result<Vec<bool>, StoreError> {
     let snapshot = store.snapshot();
     let mut keys = Vec::new();
-    // Another process may have acknowledged the sessions a moment ago.
-    store.days.refresh_since(&store.engine, Instant::now()).await?;
     for end in ends.iter().filter(|end| snapshot.apps.contains_key(&end.app())) {
         for (day, _) in end.possible_days() {
             keys.extend(u16::try_from(day).map(|day| (end.app(), day, end.session_id())));
         }
     }
-    let known = known::known_sessions(store, &keys).await?;
+    let rows = starts(store, &keys).await?;
+    let known = |row: &StartRow| {
+        (
+            (ids::app_of(row.app), row.day, row.session_id.clone()),
+            row.first_start,
+        )
+    };
+    let known: HashMap<(AppId, u16, String), u32> = rows.iter().map(known).collect();
     let mut rows = Vec::new();
     let mut outcomes = Vec::with_capacity(ends.len());
     for end in ends {
         let found = end.possible_days().find_map(|(day, at)| {
             let day = u16::try_from(day).ok()?;
-            let known = known.of.get(&(end.app(), day, end.session_id()))?;
+            let start = known.get(&(end.app(), day, end.session_id().to_owned()))?;
             (0..=MAX_DURATION_MILLIS)
-                .contains(&(at - i64::from(known.start)))
+                .contains(&(at - i64::from(*start)))
                 .then_some((day, at))
         });
         outcomes.push(found.is_some());
-        rows.extend(found.map(|(day, at)| EndRow {
-            app: ids::app(end.app()),
-            day,
-            session_id: end.session_id().to_owned(),
-            at,
-        }));
+        rows.extend(found.map(|(day, at)| EndRow::new((end.app(), day, end.session_id()), at)));
     }
-    store.engine.insert(Table::Ends, &rows).await?;
+    let written = store.engine.insert(Table::Ends, &rows).await;
+    written.map_err(StoreError::partly)?;
     Ok(outcomes)
 }
 
-/// Apps and days that have sessions.
-pub(super) async fn days(engine: &Engine) -> Result<Vec<AppDay>, StoreError> {
+/// The starts of those of these sessions that are recorded.
+async fn starts(store: &Inner, keys: &[Key<'_>]) -> Result<Vec<StartRow>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let texts = |text: fn(&Key<'_>) -> String| -> Vec<String> { keys.iter().map(text).collect() };
+    let (apps, days) = (texts(|key| key.0.to_string()), texts(|key| key.1.to_string()));
     let sql = format!(
-        "SELECT DISTINCT app, day FROM {}.sessions ORDER BY app, day",
-        engine.address().database
+        "SELECT app, day, session_id, argMax(start, precedence) AS first_start FROM {}.sessions WHERE (app, day, session_id) \
+         IN (SELECT toUUID(a), toUInt16(d), s FROM (SELECT 1) ARRAY JOIN {} AS a, {} AS d, {} AS s) \
+         GROUP BY app, day, session_id",
+        store.engine.address().database,
+        array(apps.iter().map(String::as_str)),
+        array(days.iter().map(String::as_str)),
+        array(keys.iter().map(|key| key.2))
     );
-    let rows: Vec<DayRow> = engine.rows(&sql).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (ids::app_of(row.app), row.day))
-        .collect())
-}
-
-#[derive(Row, Serialize, Deserialize)]
-struct DayRow {
-    app: WireId,
-    day: u16,
+    store.engine.rows(&sql).await
 }

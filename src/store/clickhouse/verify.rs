@@ -1,45 +1,30 @@
-//! Recounts what was kept, and looks for what refers to nothing.
+//! Builds every day anew, compares what is kept of it, and looks for what refers to nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Inner;
-use super::catalog::{EVERYONE, Rule, SeriesNumber};
-use super::counting::{self, QUARTERS};
-use super::days::{AppDay, Day};
-use super::recording;
-use crate::model::WorkspaceId;
+use super::contents::{self, Hash};
+use super::counting::{self, Counted};
+use super::ids::AppDay;
+use super::kept::{self, Kept};
+use crate::rollup::{Builder, Cells, DAY, People, QUARTER, Totals};
 use crate::store::{Mismatch, StoreError, Verification};
 
 const REPORTED: usize = 100;
-/// Days of apps that are recounted at a time.
-const STEP: usize = 1_000;
 
-/// Walks every session. Days that are written to meanwhile are not compared: they have no kept counts.
-pub(super) async fn verify(store: &Inner) -> Result<Verification, StoreError> {
+/// Walks every session. What is kept of days that were written to since is not compared: nobody is shown it.
+pub(super) async fn verify(
+    store: &Inner,
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<Verification, StoreError> {
     let mut found = Verification::default();
     let snapshot = store.snapshot();
-    store.days.refresh(&store.engine).await?;
-    let close_after = store.engine.close_after();
-    let announced = snapshot
-        .apps
-        .keys()
-        .flat_map(|app| store.days.of(*app, 0..=u16::MAX, close_after));
-    // Days that were announced and have no sessions have counts nevertheless.
-    let mut all: BTreeSet<AppDay> = announced.map(|day| day.of).collect();
-    for day in recording::days(&store.engine).await? {
-        if all.insert(day) && snapshot.apps.contains_key(&day.0) {
-            found.damages.push(format!(
-                "the sessions of app {} on day {} were not announced",
-                day.0, day.1
-            ));
-        }
-    }
-    let mut by_workspace = BTreeMap::<WorkspaceId, Vec<AppDay>>::new();
-    let mut strangers = BTreeSet::new();
-    for day in all {
-        match snapshot.apps.get(&day.0) {
-            Some(workspace) => by_workspace.entry(*workspace).or_default().push(day),
-            None => _ = strangers.insert(day.0),
+    let (mut days, mut strangers) = (BTreeMap::new(), BTreeSet::new());
+    for (day, rows) in contents::all(&store.engine).await? {
+        if snapshot.apps.contains_key(&day.0) {
+            days.insert(day, rows);
+        } else {
+            strangers.insert(day.0);
         }
     }
     for app in strangers {
@@ -47,65 +32,96 @@ pub(super) async fn verify(store: &Inner) -> Result<Verification, StoreError> {
             .damages
             .push(format!("there are sessions of app {app}, which does not exist"));
     }
-    for (workspace, days) in by_workspace {
-        let of_workspace = |rule: &&Rule| rule.workspace == workspace && rule.counted;
-        let rules: Vec<&Rule> = snapshot.rules.iter().filter(of_workspace).collect();
-        for days in days.chunks(STEP) {
-            compare(store, days, &rules, &mut found).await?;
+    let mut known = BTreeSet::new();
+    let mut compared = 0;
+    for chunk in counting::chunks(&days) {
+        let mut rows = BTreeMap::new();
+        let (mut totals, mut cells, mut people) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut named = BTreeSet::new();
+        for (day, Counted { origin, what, .. }) in counting::count::<Builder>(&store.engine, &chunk).await? {
+            found.sessions += origin.content.rows;
+            named.extend(what.cells.combinations().iter().filter(|id| !known.contains(*id)));
+            rows.insert(day, origin.rows);
+            totals.insert(day, Totals(what.totals()));
+            cells.insert(day, what.cells);
+            people.insert(day, what.people);
         }
+        let contents = store.combinations.contents(&store.engine, &named).await?;
+        for missing in named.iter().filter(|id| !contents.contains_key(id)) {
+            found.damages.push(format!(
+                "sessions name the combination of properties {missing}, which does not exist"
+            ));
+        }
+        known.extend(named);
+        compare_totals(store, &rows, &totals, &mut found).await?;
+        compare::<Cells>(store, &rows, &cells, "cells", &mut found).await?;
+        compare::<People>(store, &rows, &people, "persons", &mut found).await?;
+        compared += chunk.len();
+        progress((compared * 100 / days.len().max(1)) as u64);
     }
     Ok(found)
 }
 
-async fn compare(
+/// What is kept of days, as far as it can be read.
+async fn readable<T: Kept>(
     store: &Inner,
-    days: &[AppDay],
-    rules: &[&Rule],
+    rows: &BTreeMap<AppDay, Hash>,
+    what: &str,
+    found: &mut Verification,
+) -> Result<HashMap<AppDay, Counted<T>>, StoreError> {
+    let known = kept::known::<T>(&store.engine, rows).await?;
+    let kept = kept::read::<T>(&store.engine, rows).await?;
+    for (app, day) in known.iter().filter(|day| !kept.contains_key(day)) {
+        if found.damages.len() < REPORTED {
+            found.damages.push(format!(
+                "the kept {what} of app {app} on day {day} since 1970 can't be read"
+            ));
+        }
+    }
+    Ok(kept)
+}
+
+/// Kept counts, quarter hour by quarter hour.
+async fn compare_totals(
+    store: &Inner,
+    rows: &BTreeMap<AppDay, Hash>,
+    built: &BTreeMap<AppDay, Totals>,
     found: &mut Verification,
 ) -> Result<(), StoreError> {
-    let close_after = store.engine.close_after();
-    let states: Vec<Day> = days
-        .iter()
-        .flat_map(|(app, day)| store.days.of(*app, *day..=*day, close_after))
-        .collect();
-    let mut series: Vec<SeriesNumber> = rules.iter().map(|rule| rule.series).collect();
-    series.push(EVERYONE);
-    let kept = counting::kept(&store.engine, &states, &series).await?;
-    let (counts, missing) = counting::count(&store.engine, &store.combinations, days, rules).await?;
-    for combination in missing {
-        found.damages.push(format!(
-            "sessions name the combination of properties {combination}, which does not exist"
-        ));
-    }
-    for day in days {
-        if let Some(everyone) = counts.get(&(*day, EVERYONE)) {
-            found.sessions += everyone.iter().map(|count| u64::from(*count)).sum::<u64>();
-        }
-        for series in &series {
-            let (Some(kept), Some(recorded)) = (kept.get(&(*day, *series)), counts.get(&(*day, *series)))
-            else {
-                continue;
-            };
-            let segment = rules
-                .iter()
-                .find(|rule| rule.series == *series)
-                .map(|rule| rule.segment);
-            for quarter in 0..QUARTERS {
-                let number =
-                    |counts: &counting::Quarters| u64::from(counts.get(quarter).copied().unwrap_or_default());
-                let (counted, recorded) = (number(kept), number(recorded));
-                found.counters += u64::from(counted > 0 || recorded > 0);
-                if counted != recorded && found.mismatches.len() < REPORTED {
-                    let quarter = i64::try_from(quarter).unwrap_or_default();
-                    found.mismatches.push(Mismatch {
-                        app: day.0,
-                        segment,
-                        quarter: i64::from(day.1) * 86_400 + quarter * 900,
-                        counted,
-                        recorded,
-                    });
-                }
+    for (day, kept) in readable::<Totals>(store, rows, "counts", found).await? {
+        let Some(built) = built.get(&day) else { continue };
+        for (quarter, (counted, recorded)) in (0..).zip(kept.what.0.iter().zip(&built.0)) {
+            found.counters += u64::from(*counted > 0 || *recorded > 0);
+            if counted != recorded && found.mismatches.len() < REPORTED {
+                found.mismatches.push(Mismatch {
+                    app: day.0,
+                    segment: None,
+                    quarter: i64::from(day.1) * DAY + quarter * QUARTER,
+                    counted: (*counted).into(),
+                    recorded: (*recorded).into(),
+                });
             }
+        }
+    }
+    Ok(())
+}
+
+/// What else is kept.
+async fn compare<T: Kept + PartialEq>(
+    store: &Inner,
+    rows: &BTreeMap<AppDay, Hash>,
+    built: &BTreeMap<AppDay, T>,
+    what: &str,
+    found: &mut Verification,
+) -> Result<(), StoreError> {
+    for (day, kept) in readable::<T>(store, rows, what, found).await? {
+        found.counters += 1;
+        if built.get(&day) != Some(&kept.what) && found.damages.len() < REPORTED {
+            let date = i64::from(day.1);
+            found.damages.push(format!(
+                "the kept {what} of app {} on day {date} since 1970 are not those of its sessions",
+                day.0
+            ));
         }
     }
     Ok(())

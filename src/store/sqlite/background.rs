@@ -1,80 +1,81 @@
-//! The thread that counts the past of segments while a server runs.
+//! The thread that has rollups built while a server has nothing else to do, so that nobody waits for them.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::mpsc as jobs;
-
-use super::Job;
 use super::catalog::Published;
-use super::past::Step;
+use super::counting::{self, Counting};
+use super::log::Log;
+use super::readers::Readers;
 use crate::store::StoreError;
 
-/// How soon segments are noticed that another process tracks.
-const INTERVAL: Duration = Duration::from_millis(200);
-/// How long to wait after a failure, such as a full disk.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How often it looks.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How often it looks, in intervals, once it has found nothing: looking takes some milliseconds.
+const REST: u32 = 12;
+/// Days that are built before it looks again.
+const DAYS: usize = 100;
 
-/// The counting thread. Owned by the store, which stops it when it closes.
+/// The thread. Owned by the store, which stops it when it closes.
 pub(super) struct Background {
-    nudge: Sender<()>,
+    stop: Sender<()>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Background {
-    pub(super) fn start(published: Arc<Published>, writer: jobs::WeakSender<Job>) -> Self {
-        let (nudge, nudges) = mpsc::channel();
+    pub(super) fn start(
+        published: Arc<Published>,
+        counting: Arc<Counting>,
+        log: Arc<Log>,
+        readers: Arc<Readers>,
+    ) -> Self {
+        let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
-            .name("store-segments".into())
-            .spawn(move || run(&published, &writer, &nudges));
+            .name("store-rollups".into())
+            .spawn(move || {
+                let mut rest = 0_u32;
+                while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                    if rest > 0 || !counting.is_idle() {
+                        rest = rest.saturating_sub(1);
+                        continue;
+                    }
+                    match look(&published, &counting, &log, &readers) {
+                        Ok(true) => {}
+                        Ok(false) => rest = REST,
+                        Err(error) => {
+                            tracing::warn!(%error, "can't look for days to count");
+                            rest = REST;
+                        }
+                    }
+                }
+            });
         let thread = thread
-            .inspect_err(|error| tracing::error!(%error, "can't count segments"))
+            .inspect_err(|error| tracing::error!(%error, "can't build rollups in the background"))
             .ok();
-        Self { nudge, thread }
+        Self { stop, thread }
     }
 
-    /// There may be something to count.
-    pub(super) fn nudge(&self) {
-        // Without the thread nothing is counted, which was logged.
-        let _ = self.nudge.send(());
-    }
-
-    /// Ends after the step that is being taken.
     pub(super) fn stop(self) {
-        drop(self.nudge);
+        drop(self.stop);
         if let Some(thread) = self.thread {
             let _ = thread.join();
         }
     }
 }
 
-fn run(published: &Published, writer: &jobs::WeakSender<Job>, nudges: &Receiver<()>) {
-    let mut wait = INTERVAL;
-    while nudges.recv_timeout(wait) != Err(RecvTimeoutError::Disconnected) {
-        wait = INTERVAL;
-        while published.load().waits_for_counting() && nudges.try_recv() != Err(TryRecvError::Disconnected) {
-            match step(writer) {
-                Some(Ok(Step::Idle)) => break,
-                Some(Ok(_)) => {}
-                Some(Err(error)) => {
-                    tracing::warn!(%error, "can't count segments right now; trying again");
-                    wait = PAUSE;
-                    break;
-                }
-                None => return,
-            }
-        }
-    }
-}
-
-/// One step on the writer's thread, between two commits; `None` when the store is closing.
-fn step(writer: &jobs::WeakSender<Job>) -> Option<Result<Step, StoreError>> {
-    let (done, result) = mpsc::sync_channel(1);
-    let job: Job = Box::new(move |writer| {
-        let _ = done.send(writer.count_some());
-    });
-    writer.upgrade()?.blocking_send(job).ok()?;
-    result.recv().ok()
+/// Has some rollups built; whether there were any to build.
+fn look(
+    published: &Published,
+    counting: &Counting,
+    log: &Log,
+    readers: &Readers,
+) -> Result<bool, StoreError> {
+    let apps = published.load().app_ids();
+    let days =
+        readers.with(|connection| counting::quiet_days_without_rollup(connection, log, &apps, DAYS))?;
+    let is_any = !days.is_empty();
+    counting.build(days);
+    Ok(is_any)
 }

@@ -1,12 +1,15 @@
-//! Sessions in the order in which they are inserted, prepared by whoever hands them over, so that the writer, which
-//! everyone waits for, does nothing but write.
+//! Sessions prepared for the writer, for whom everyone waits: sorted, and everything hashed that it looks up. Whoever hands
+//! them over does that, in parallel with the writer and with others.
 
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
+use super::days::AppDay;
+use super::interning::{IdentityKey, IdentityKind};
 use crate::model::{AppId, Session};
 use crate::store::StoreError;
+use crate::store::recent::{Digest, Digests};
 
 /// A session id as the store keeps it. Ordered as SQLite orders it: texts before blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,84 +39,191 @@ impl rusqlite::ToSql for StoredSessionId<'_> {
 
 /// See the module.
 pub(super) struct Batch {
-    /// In the order of delivery.
-    items: Vec<Item>,
-    /// Indices of `items` in the order of the sessions' keys.
-    by_key: Vec<usize>,
+    /// In the order in which they were delivered.
+    deliveries: Vec<Delivery>,
+    /// One for each delivery, in the order of the sessions' keys: neighbours share pages, which is what keeps large stores
+    /// fast. Those of one session stand in the order of delivery.
+    rows: Vec<Row>,
 }
 
-/// A session and where it belongs.
-pub(super) struct Item {
+/// A session as it was delivered, and whose it is.
+pub(super) struct Delivery {
     pub(super) session: Session,
-    /// Ordinal of its app.
-    pub(super) app: i64,
-    /// Ordinal of the app's workspace.
-    pub(super) workspace: i64,
-    /// Whether an earlier item of the batch is the same session.
-    pub(super) repeated: bool,
     /// The properties with which another store has it.
     pub(super) recorded: Option<String>,
+    /// Ordinal of the workspace.
+    workspace: i64,
+    user: Option<Digest>,
+    device: Option<Digest>,
+    /// Which of the rows it is.
+    pub(super) rank: usize,
+    /// As that of its row.
+    pub(super) repeated: bool,
 }
 
-impl Item {
-    pub(super) fn id(&self) -> StoredSessionId<'_> {
-        self.session.session_id().into()
+/// A session as it goes into the table. Rows are read one after the other and deliveries in no order, so what inserting most
+/// sessions needs stands here.
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    /// Which of the deliveries it is.
+    pub(super) place: usize,
+    pub(super) of: AppDay,
+    uuid: Option<[u8; 16]>,
+    /// Milliseconds since the day began.
+    pub(super) start: u32,
+    /// In milliseconds.
+    pub(super) duration: Option<u32>,
+    /// Of its own properties, or of those with which another store has it.
+    pub(super) properties: Digest,
+    /// Whether another store has it with properties of its own.
+    pub(super) is_adopted: bool,
+    /// Whether an earlier delivery of the batch is the same session.
+    pub(super) repeated: bool,
+}
+
+impl Delivery {
+    fn new(digests: &Digests, session: Session, recorded: Option<String>, workspace: i64) -> Self {
+        let digest = |kind, id| {
+            let key: IdentityKey<'_> = (workspace, kind, id);
+            digests.of(key)
+        };
+        Self {
+            user: session.user_id().map(|id| digest(IdentityKind::User, id)),
+            device: session.device_id().map(|id| digest(IdentityKind::Device, id)),
+            session,
+            recorded,
+            workspace,
+            rank: 0,
+            repeated: false,
+        }
+    }
+
+    /// Its user, with the digest of the key.
+    pub(super) fn user(&self) -> Option<(IdentityKey<'_>, Digest)> {
+        let key = (self.workspace, IdentityKind::User, self.session.user_id()?);
+        Some((key, self.user?))
+    }
+
+    /// Its device, likewise.
+    pub(super) fn device(&self) -> Option<(IdentityKey<'_>, Digest)> {
+        let key = (self.workspace, IdentityKind::Device, self.session.device_id()?);
+        Some((key, self.device?))
+    }
+
+    /// Whether this is the person whose session it is: the user, else the device.
+    pub(super) fn is_of(&self, kind: IdentityKind) -> bool {
+        match kind {
+            IdentityKind::User => true,
+            IdentityKind::Device => self.user.is_none(),
+        }
+    }
+}
+
+impl Row {
+    fn new(digests: &Digests, place: usize, app: i64, delivery: &Delivery) -> Self {
+        let session = &delivery.session;
+        let properties = match &delivery.recorded {
+            Some(recorded) => digests.of((recorded, "recorded")),
+            None => digests.of(session.properties().as_str()),
+        };
+        Self {
+            place,
+            of: (app, session.utc_day()),
+            uuid: match session.session_id().into() {
+                StoredSessionId::Uuid(bytes) => Some(bytes),
+                StoredSessionId::Text(_) => None,
+            },
+            // A day has fewer milliseconds than fit.
+            start: u32::try_from(session.millis_of_day()).unwrap_or(u32::MAX),
+            duration: session.duration(),
+            properties,
+            is_adopted: delivery.recorded.is_some(),
+            repeated: false,
+        }
+    }
+
+    /// The session's id.
+    pub(super) fn id<'a>(&self, delivery: &'a Delivery) -> StoredSessionId<'a> {
+        match self.uuid {
+            Some(bytes) => StoredSessionId::Uuid(bytes),
+            None => StoredSessionId::Text(delivery.session.session_id()),
+        }
     }
 }
 
 impl Batch {
-    /// Sorts by key: neighbours share pages, which is what keeps large stores fast. Equal keys keep the order in
-    /// which they were delivered.
+    /// # Errors
+    /// [`StoreError::NotFound`] for an app that there is not.
     pub(super) fn new(
         sessions: impl IntoIterator<Item = (Session, Option<String>)>,
         apps: &HashMap<AppId, (i64, i64)>,
+        digests: &Digests,
     ) -> Result<Self, StoreError> {
-        let items = sessions.into_iter().map(|(session, recorded)| {
+        let sessions = sessions.into_iter();
+        let (least, _) = sessions.size_hint();
+        let (mut deliveries, mut rows) = (Vec::with_capacity(least), Vec::with_capacity(least));
+        for (session, recorded) in sessions {
             let (app, workspace) = *apps
                 .get(&session.app())
                 .ok_or_else(|| StoreError::unknown("app", session.app()))?;
-            Ok(Item {
-                session,
-                app,
-                workspace,
-                repeated: false,
-                recorded,
-            })
-        });
-        let mut items = items.collect::<Result<Vec<_>, StoreError>>()?;
-        let mut keys: Vec<_> = items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| (item.app, item.session.utc_day(), item.id(), index))
-            .collect();
-        keys.sort_unstable();
-        let repeated: Vec<usize> = keys
-            .windows(2)
-            .filter_map(|pair| match pair {
-                [(app, day, id, _), (next_app, next_day, next_id, index)] => {
-                    ((app, day, id) == (next_app, next_day, next_id)).then_some(*index)
-                }
-                _ => None,
-            })
-            .collect();
-        let by_key = keys.into_iter().map(|(.., index)| index).collect();
-        for index in repeated {
-            if let Some(item) = items.get_mut(index) {
-                item.repeated = true;
-            }
+            let delivery = Delivery::new(digests, session, recorded, workspace);
+            rows.push(Row::new(digests, deliveries.len(), app, &delivery));
+            deliveries.push(delivery);
         }
-        Ok(Self { items, by_key })
+        sort(&mut rows, &mut deliveries);
+        Ok(Self { deliveries, rows })
     }
 
     /// In the order of delivery.
-    pub(super) fn items(&self) -> &[Item] {
-        &self.items
+    pub(super) fn deliveries(&self) -> &[Delivery] {
+        &self.deliveries
     }
 
-    /// In the order of the keys, with their indices.
-    pub(super) fn by_key(&self) -> impl Iterator<Item = (usize, &Item)> {
-        self.by_key
+    /// In the order of the keys, with their deliveries.
+    pub(super) fn by_key(&self) -> impl Iterator<Item = (&Row, &Delivery)> + Clone {
+        let delivery = |row: &Row| self.deliveries.get(row.place);
+        self.rows
             .iter()
-            .filter_map(|index| Some((*index, self.items.get(*index)?)))
+            .filter_map(move |row| Some((row, delivery(row)?)))
+    }
+}
+
+/// Sorts rows by key, and tells the deliveries their places and which are of sessions that an earlier one brought.
+fn sort(rows: &mut [Row], deliveries: &mut [Delivery]) {
+    {
+        let text = |row: &Row| match row.uuid {
+            Some(_) => None,
+            None => deliveries
+                .get(row.place)
+                .map(|delivery| delivery.session.session_id()),
+        };
+        // Texts before UUIDs; `None` is less than any UUID.
+        rows.sort_unstable_by(|one, two| {
+            let by_key = (one.of, one.uuid).cmp(&(two.of, two.uuid));
+            by_key
+                .then_with(|| text(one).cmp(&text(two)))
+                .then(one.place.cmp(&two.place))
+        });
+    }
+    let same = |one: &Row, two: &Row| {
+        one.of == two.of && one.uuid == two.uuid && {
+            let id = |row: &Row| {
+                deliveries
+                    .get(row.place)
+                    .map(|delivery| delivery.session.session_id())
+            };
+            one.uuid.is_some() || id(one) == id(two)
+        }
+    };
+    let pairs = rows.windows(2).map(|pair| match pair {
+        [one, two] => same(one, two),
+        _ => false,
+    });
+    let repeated: Vec<bool> = std::iter::once(false).chain(pairs).collect();
+    for (rank, (row, repeated)) in rows.iter_mut().zip(repeated).enumerate() {
+        row.repeated = repeated;
+        if let Some(delivery) = deliveries.get_mut(row.place) {
+            (delivery.rank, delivery.repeated) = (rank, repeated);
+        }
     }
 }

@@ -1,14 +1,15 @@
-//! Hands out recorded sessions in the order of their keys, from one consistent state.
+//! Hands out recorded sessions in the order of their keys.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::Range;
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::mpsc::Sender;
-use uuid::Uuid;
 
-use crate::model::{AppId, Properties, Session, StoredSession};
+use super::in_range;
+use crate::model::{AppId, Properties, Session, StoredSession, is_stored_properties};
 use crate::store::{Selection, StoreError};
 
 /// Sessions handed out at a time.
@@ -19,44 +20,24 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 
 /// Returns when everything is handed out, or nobody receives any more. `item` makes what is handed out of a session and
 /// the text of its recorded properties.
+///
+/// A batch is read in one consistent state, which is let go before the batch is handed out: whoever receives it may take
+/// its time, and the journal can't be moved into the database before. Sessions are never removed, so everything that was
+/// recorded when this began is handed out.
 pub(super) fn export<T>(
     connection: &Connection,
     selection: &Selection,
     batches: &Sender<Vec<T>>,
     item: impl Fn(Session, &str) -> T,
 ) -> Result<(), StoreError> {
-    let transaction = connection.unchecked_transaction()?;
-    let mut properties = KnownProperties::new(&transaction);
-    let mut statement = transaction.prepare_cached(include_str!("sql/export_sessions.sql"))?;
-    let day = |millis: i64| millis.div_euclid(MILLIS_PER_DAY);
-    let (from, to) = (
-        selection.from.unwrap_or(i64::MIN),
-        selection.to.unwrap_or(i64::MAX),
-    );
+    let mut properties = KnownProperties::default();
     let mut batch = Vec::with_capacity(BATCH);
-    for (ordinal, app) in apps(&transaction, selection)? {
-        let mut rows = statement.query(params![ordinal, day(from), day(to)])?;
-        while let Some(row) = rows.next()? {
-            let started_at = row.get::<_, i64>(0)? * MILLIS_PER_DAY + row.get::<_, i64>(2)?;
-            if !(from..to).contains(&started_at) {
-                continue;
-            }
-            let (recorded, own) = properties.get(row.get(6)?)?;
-            let session = Session::from_stored(StoredSession {
-                app,
-                session_id: session_id(row.get_ref(1)?)?,
-                started_at,
-                duration: row.get(3)?,
-                user_id: row.get(4)?,
-                device_id: row.get(5)?,
-                properties: own.clone(),
-            });
-            batch.push(item(session, recorded));
-            if batch.len() == BATCH {
-                let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-                if batches.blocking_send(full).is_err() {
-                    return Ok(());
-                }
+    for (ordinal, app) in apps(connection, selection)? {
+        let mut walk = Walk::new(ordinal, app, selection);
+        while walk.read(connection, &mut properties, &mut batch, &item)? {
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            if batches.blocking_send(full).is_err() {
+                return Ok(());
             }
         }
     }
@@ -65,8 +46,79 @@ pub(super) fn export<T>(
     Ok(())
 }
 
-fn apps(transaction: &Transaction<'_>, selection: &Selection) -> Result<Vec<(i64, AppId)>, StoreError> {
-    let mut statement = transaction.prepare_cached(
+/// How far the sessions of an app were read.
+struct Walk {
+    ordinal: i64,
+    app: AppId,
+    /// Unix milliseconds, the end not included.
+    range: Range<i64>,
+    last_day: i64,
+    day: i64,
+    /// The last one that was read, as the table has it; before the first one, a text that is before every id.
+    session_id: Value,
+}
+
+impl Walk {
+    fn new(ordinal: i64, app: AppId, selection: &Selection) -> Self {
+        let day = |millis: i64| millis.div_euclid(MILLIS_PER_DAY);
+        let range = selection.from.unwrap_or(i64::MIN)..selection.to.unwrap_or(i64::MAX);
+        Self {
+            ordinal,
+            app,
+            // Without a limit also what can't be a day, so that it is met and not left out.
+            day: selection.from.map_or(i64::MIN, day),
+            last_day: selection.to.map_or(i64::MAX, day),
+            session_id: Value::Text(String::new()),
+            range,
+        }
+    }
+
+    /// Fills a batch; `false` when the app has no more sessions.
+    fn read<T>(
+        &mut self,
+        connection: &Connection,
+        properties: &mut KnownProperties,
+        batch: &mut Vec<T>,
+        item: impl Fn(Session, &str) -> T,
+    ) -> Result<bool, StoreError> {
+        let transaction = connection.unchecked_transaction()?;
+        let mut statement = transaction.prepare_cached(include_str!("sql/export_sessions.sql"))?;
+        let wanted = BATCH.saturating_sub(batch.len());
+        let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![
+            self.ordinal,
+            self.day,
+            self.session_id,
+            self.last_day,
+            limit
+        ])?;
+        let mut read = 0;
+        while let Some(row) = rows.next()? {
+            read += 1;
+            self.day = in_range::day(row.get(0)?)?;
+            self.session_id = row.get(1)?;
+            let started_at = self.day * MILLIS_PER_DAY + in_range::start(row.get(2)?)?;
+            if !self.range.contains(&started_at) {
+                continue;
+            }
+            let (recorded, own) = properties.get(&transaction, row.get(6)?)?;
+            let session = Session::from_stored(StoredSession {
+                app: self.app,
+                session_id: in_range::session_id(row.get_ref(1)?)?,
+                started_at,
+                duration: in_range::duration(row.get(3)?)?,
+                user_id: row.get(4)?,
+                device_id: row.get(5)?,
+                properties: own.clone(),
+            });
+            batch.push(item(session, recorded));
+        }
+        Ok(read == wanted)
+    }
+}
+
+fn apps(connection: &Connection, selection: &Selection) -> Result<Vec<(i64, AppId)>, StoreError> {
+    let mut statement = connection.prepare_cached(
         "SELECT a.ordinal, a.id FROM apps a JOIN workspaces w ON w.ordinal = a.workspace WHERE w.id = ?1 ORDER BY 1",
     )?;
     let mut rows = statement.query([selection.workspace.to_string()])?;
@@ -83,47 +135,29 @@ fn apps(transaction: &Transaction<'_>, selection: &Selection) -> Result<Vec<(i64
     Ok(apps)
 }
 
-fn session_id(value: ValueRef<'_>) -> Result<Box<str>, StoreError> {
-    match value {
-        ValueRef::Text(text) => String::from_utf8(text.to_vec())
-            .map(String::into_boxed_str)
-            .map_err(|_| StoreError::damaged("a session id is not UTF-8")),
-        ValueRef::Blob(bytes) => Uuid::from_slice(bytes)
-            .map(|uuid| uuid.hyphenated().to_string().into_boxed_str())
-            .map_err(|_| StoreError::damaged("a session id is neither a text nor a UUID")),
-        _ => Err(StoreError::damaged("a session id is neither a text nor a UUID")),
-    }
-}
+/// Combinations of properties by their ordinals: as they are recorded, and as they were delivered.
+#[derive(Default)]
+struct KnownProperties(HashMap<i64, (String, Properties)>);
 
-/// Combinations of properties by their ordinals.
-struct KnownProperties<'a> {
-    transaction: &'a Transaction<'a>,
-    /// As they are recorded, and as they were delivered.
-    known: HashMap<i64, (String, Properties)>,
-}
-
-impl<'a> KnownProperties<'a> {
-    fn new(transaction: &'a Transaction<'a>) -> Self {
-        Self {
-            transaction,
-            known: HashMap::new(),
+impl KnownProperties {
+    fn get(&mut self, connection: &Connection, ordinal: i64) -> Result<&(String, Properties), StoreError> {
+        if self.0.len() >= KEPT && !self.0.contains_key(&ordinal) {
+            self.0.clear();
         }
-    }
-
-    fn get(&mut self, ordinal: i64) -> Result<&(String, Properties), StoreError> {
-        if self.known.len() >= KEPT && !self.known.contains_key(&ordinal) {
-            self.known.clear();
-        }
-        match self.known.entry(ordinal) {
+        match self.0.entry(ordinal) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(place) => {
-                let content: Option<String> = self
-                    .transaction
+                let content: Option<String> = connection
                     .prepare_cached("SELECT content FROM properties WHERE ordinal = ?1")?
                     .query_row([ordinal], |row| row.get(0))
                     .optional()?;
-                let content =
-                    content.ok_or_else(|| StoreError::damaged("a combination of properties is missing"))?;
+                let content = content
+                    .filter(|content| is_stored_properties(content))
+                    .ok_or_else(|| {
+                        StoreError::damaged(format!(
+                            "combination of properties number {ordinal} can't be read"
+                        ))
+                    })?;
                 let own = Properties::from_stored(&content);
                 Ok(place.insert((content, own)))
             }

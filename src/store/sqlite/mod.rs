@@ -1,27 +1,50 @@
 //! The embedded store: one SQLite file in a directory.
 //!
 //! `writer` records and changes, on a thread of its own; readers use connections of their own and never wait for it;
-//! `counters` answers from memory; `watch` notices what other processes changed. Segments: `tagging` says which ones a
-//! new session counts for, `past` counts what was recorded before, and `background` does that beside a server's work.
+//! `watch` notices what other processes changed.
+//!
+//! `days` are the rows that say how many sessions each day has and which commit changed it last; `log` remembers the commits
+//! of late. `counting` answers: from series that are `held` in memory and brought up to date by the log, and where a filter
+//! asks for days that are not held from the days' `rollups`, which the `pool` builds. `background` has them built before
+//! anybody asks. `filters` says which combinations of properties fulfil a filter.
 
+mod access;
+mod administration;
 mod background;
 mod backup;
 mod batch;
 mod catalog;
-mod cells;
+mod condition;
 mod connection;
 mod copying;
-mod counters;
+mod counting;
+mod days;
+mod derived;
 mod export;
+mod file_identity;
+mod filters;
+mod held;
+mod in_range;
+mod integrity;
+mod interface;
 mod interning;
-mod past;
+mod journal;
+mod log;
+mod opening;
 mod people;
+mod pool;
 mod readers;
-
 mod recording;
+#[cfg(test)]
+mod recording_tests;
+mod recovery;
+mod resolving;
+mod rollups;
+mod rows;
 mod schema;
-mod segments;
-mod tagging;
+#[cfg(test)]
+mod tests;
+mod upkeep;
 mod verify;
 mod watch;
 mod writer;
@@ -30,46 +53,53 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use self::background::Background;
+pub use self::backup::{Percent, backup_directory, check_backup, restore};
 use self::batch::Batch;
 use self::catalog::{Published, Snapshot};
-use self::counters::{Counters, Owner, Series, SeriesKey};
-use self::past::Step;
+use self::condition::Condition;
+use self::counting::{Asked, Counting, Means};
+use self::file_identity::FileIdentity;
+use self::journal::Journal;
+use self::log::Log;
+use self::opening::Access;
+pub use self::opening::Opening;
 use self::readers::Readers;
+use self::upkeep::Upkeep;
 use self::watch::Watch;
 use self::writer::Writer;
-use super::records::{Records, SessionRecord, UserRecord};
-use super::{
-    Catalog, Counting, RateLimitChange, Recorded, Role, Scope, Selection, Store, StoreError, Updated, Usage,
-    Verification,
-};
-use crate::model::{
-    App, KeyId, Millis, NewApp, NewKey, NewSegment, NewWorkspace, SegmentChange, SegmentId, Session,
-    SessionEnd, UserUpdate, Workspace, WorkspaceId,
-};
-
-pub use self::backup::{check_backup, restore};
+use super::recent::Digests;
+use super::{Recorded, Role, Scope, StoreError, Whose};
+use crate::model::{Millis, Session};
 
 /// The database's name in the store's directory.
 const FILE: &str = "sessions.sqlite";
 /// Held by the process that serves the store.
 const LOCK: &str = "serve.lock";
+/// Sessions that are prepared for the writer where they come in; more would keep other requests waiting.
+const PREPARED_AT_ONCE: usize = 1_000;
 /// Jobs that may wait for the writer; callers queue in front of it.
 const JOBS: usize = 16;
 
 type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 
-/// The embedded store, open. Owned by whoever opened it; [`Store::close`] ends its threads.
+/// The embedded store, open. Owned by whoever opened it; [`Administration::close`](super::Administration::close) ends its threads.
 pub struct SqliteStore {
     file: PathBuf,
     published: Arc<Published>,
-    counters: Arc<Counters>,
+    counting: Arc<Counting>,
+    log: Arc<Log>,
+    /// The newest commit when it was opened.
+    opened_at: i64,
     readers: Arc<Readers>,
+    condition: Arc<Condition>,
+    /// Those of the writer, for batches that are prepared for it.
+    digests: Digests,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     threads: Mutex<Option<Threads>>,
     /// Held, not read: dropping it lets another server start.
@@ -79,52 +109,180 @@ pub struct SqliteStore {
 struct Threads {
     writer: JoinHandle<()>,
     watch: Watch,
-    /// Only in a server: a command counts when it is asked to.
+    /// Only in a server: a command counts what it is asked for.
     background: Option<Background>,
+    /// Only in a server: a command is over soon.
+    upkeep: Option<Upkeep>,
+}
+
+/// What tests make smaller.
+#[derive(Debug, Clone, Copy)]
+struct Tuning {
+    limits: log::Limits,
+    /// How long a request waits for days to be counted.
+    patience: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            limits: log::Limits::default(),
+            patience: counting::PATIENCE,
+        }
+    }
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy)]
+struct Manner<'a> {
+    role: Role,
+    opening: &'a Opening,
+    tuning: Tuning,
 }
 
 impl SqliteStore {
     /// Opens the store in `directory`, creating or migrating it where needed.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if another server has it, [`StoreError::NotFound`] if there is none and the
-    /// role needs one, [`StoreError::Unusable`] if the file is not ours or too new.
+    /// As [`SqliteStore::open_with`].
     pub fn open(directory: &Path, role: Role) -> Result<Self, StoreError> {
+        Self::open_with(directory, role, &Opening::default())
+    }
+
+    /// The same, as `opening` says. Where the files can only be read, [`Role::Existing`] reads them.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if another server has it or permission is missing, [`StoreError::NotFound`] if there is
+    /// none and the role needs one, [`StoreError::Unusable`] if the file is not ours, too new, or can't be a store any more.
+    pub fn open_with(directory: &Path, role: Role, opening: &Opening) -> Result<Self, StoreError> {
+        let tuning = Tuning::default();
+        Self::open_as(
+            directory,
+            Manner {
+                role,
+                opening,
+                tuning,
+            },
+        )
+    }
+
+    fn open_as(directory: &Path, manner: Manner<'_>) -> Result<Self, StoreError> {
+        let Manner { role, .. } = manner;
         let file = directory.join(FILE);
-        if role == Role::Existing && !file.exists() {
-            return Err(StoreError::NotFound(format!(
-                "there is no store in {}; 'sessionmeter serve' makes one, --data names another directory",
-                directory.display()
-            )));
+        let access = opening::look(directory, &file, role)?;
+        if role == Role::Existing && access.is_none() {
+            return Err(no_store(directory));
         }
         create_directory(directory)?;
+        match access {
+            Some(access @ (Access::Read | Access::Frozen)) => Self::open_for_reading(file, access, manner),
+            Some(Access::Write) | None => Self::open_for_writing(directory, file, manner),
+        }
+    }
+
+    fn open_for_writing(directory: &Path, file: PathBuf, manner: Manner<'_>) -> Result<Self, StoreError> {
+        let Manner { role, opening, .. } = manner;
         let (lock, served) = lock(directory, role)?;
+        let unread = match served {
+            // A process that has it open has looked.
+            true => None,
+            false => recovery::examine(&file, Access::Write)?,
+        };
+        schema::create(&file, now())?;
         let mut connection = connection::open_writer(&file)?;
         schema::check(&connection, &file)?;
         connection::prepare_writer(&connection, &file)?;
-        schema::prepare(&mut connection, &file, now())?;
+        schema::prepare(&mut connection, &file, now(), opening.migration_copy)?;
+        if let Some(unread) = unread {
+            opening::warning(&unread.in_words());
+            // What was read is safe in the database then, and what was not is not met again.
+            connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        }
+        if role == Role::Server {
+            opening::warn_if_open(directory, &file);
+        }
+        Self::start(file, connection, Access::Write, manner, (lock, served))
+    }
+
+    fn open_for_reading(file: PathBuf, access: Access, manner: Manner<'_>) -> Result<Self, StoreError> {
+        let connection = connection::open_reader(&file, access)?;
+        schema::check_current(&connection, &file).map_err(|error| match access {
+            Access::Read => StoreError::Unavailable(format!(
+                "{error}. The journal beside it can't be read where nothing can be written: copy the files into a directory \
+                 of your own, and name that with --data"
+            )),
+            _ => error,
+        })?;
+        // Nothing is written, and so nothing is left to others.
+        Self::start(file, connection, access, manner, (None, true))
+    }
+
+    fn start(
+        file: PathBuf,
+        mut connection: rusqlite::Connection,
+        access: Access,
+        Manner {
+            role,
+            opening,
+            tuning,
+        }: Manner<'_>,
+        (lock, served): (Option<File>, bool),
+    ) -> Result<Self, StoreError> {
         let published = Arc::new(Published::new(Snapshot::load(&connection)?));
-        let counters = Arc::new(Counters::default());
-        let readers = Arc::new(Readers::new(file.clone()));
-        let watch = Watch::start(readers.clone(), published.clone(), counters.clone());
+        let newest = connection.query_row("SELECT commit_seq FROM meta", [], |row| row.get(0))?;
+        let log = Arc::new(Log::new(newest, tuning.limits));
+        let condition = Arc::new(Condition::new(FileIdentity::of(&file)));
+        let readers = Arc::new(Readers::new(file.clone(), access, condition.clone()));
+        let watch = Watch::start(readers.clone(), published.clone(), log.clone());
         let (jobs, queue) = mpsc::channel(JOBS);
-        let writer = Writer::new(connection, published.clone(), counters.clone(), served);
+        let journal = Journal::attach(&mut connection, condition.clone(), opening.journal_limit)?;
+        let keeping = (journal, condition.clone());
+        let digests = Digests::default();
+        let writer = Writer::new(
+            connection,
+            published.clone(),
+            log.clone(),
+            keeping,
+            digests.clone(),
+            served,
+        );
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || run(writer, queue))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let background =
-            (role == Role::Server).then(|| Background::start(published.clone(), jobs.downgrade()));
+        // Where nothing can be written, no rollup is kept.
+        let keeper = match access {
+            Access::Write => Some(jobs.downgrade()),
+            Access::Read | Access::Frozen => None,
+        };
+        let is_server = role == Role::Server;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let means = Means {
+            patience: tuning.patience,
+            memory: opening.memory,
+            // A server's recording has the other half.
+            threads: if is_server || served { cores / 2 } else { cores },
+        };
+        let counting = Arc::new(Counting::new(log.clone(), readers.clone(), keeper, means));
+        let background = is_server
+            .then(|| Background::start(published.clone(), counting.clone(), log.clone(), readers.clone()));
+        let upkeep =
+            is_server.then(|| Upkeep::start(file.clone(), condition.clone(), jobs.downgrade(), opening));
         Ok(Self {
             file,
             published,
-            counters,
+            counting,
+            log,
+            opened_at: newest,
             readers,
+            condition,
+            digests,
             jobs: Mutex::new(Some(jobs)),
             threads: Mutex::new(Some(Threads {
                 writer,
                 watch,
                 background,
+                upkeep,
             })),
             _lock: lock,
         })
@@ -134,23 +292,15 @@ impl SqliteStore {
         &self,
         job: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let closed = || StoreError::Unavailable("the store is closed".into());
         let (done, result) = oneshot::channel();
-        let jobs = self.jobs.lock().clone().ok_or_else(closed)?;
+        let jobs = self.jobs.lock().clone().ok_or_else(StoreError::closed)?;
         let job: Job = Box::new(move |writer| {
             // The caller may be gone; what it asked for is done all the same.
             let _ = done.send(job(writer));
         });
-        jobs.send(job).await.map_err(|_| closed())?;
+        jobs.send(job).await.map_err(|_| StoreError::closed())?;
         drop(jobs);
-        result.await.map_err(|_| closed())?
-    }
-
-    async fn change<T: Send + 'static>(
-        &self,
-        change: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.on_writer(move |writer| writer.change_catalog(change)).await
+        result.await.map_err(|_| StoreError::closed())?
     }
 
     async fn on_reader<T: Send + 'static>(
@@ -163,40 +313,56 @@ impl SqliteStore {
             .map_err(|error| StoreError::Unavailable(error.to_string()))?
     }
 
-    /// A change after which a segment's past may have to be counted.
-    async fn change_segments(
-        &self,
-        change: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), StoreError> {
-        self.change(change).await?;
-        let threads = self.threads.lock();
-        if let Some(background) = threads.as_ref().and_then(|threads| threads.background.as_ref()) {
-            background.nudge();
-        }
-        Ok(())
-    }
-
     async fn record_all(
         &self,
-        sessions: impl IntoIterator<Item = (Session, Option<String>)>,
+        sessions: impl ExactSizeIterator<Item = (Session, Option<String>)> + Send + 'static,
     ) -> Result<Vec<Recorded>, StoreError> {
-        let batch = Batch::new(sessions, &self.published.load().apps)?;
+        let is_long = sessions.len() > PREPARED_AT_ONCE;
+        let (snapshot, digests) = (self.published.load_full(), self.digests.clone());
+        let prepare = move || Batch::new(sessions, &snapshot.apps, &digests);
+        let batch = if is_long {
+            let prepared = tokio::task::spawn_blocking(prepare).await;
+            prepared.map_err(|error| StoreError::Unavailable(error.to_string()))??
+        } else {
+            prepare()?
+        };
         // The batch comes back to be freed here, not by the writer.
         let recorded = self.on_writer(move |writer| writer.record(&batch).map(|outcomes| (outcomes, batch)));
         recorded.await.map(|(outcomes, _)| outcomes)
     }
 
-    fn series_key(&self, scope: Scope, segment: Option<SegmentId>) -> Result<SeriesKey, StoreError> {
+    fn asked(&self, scope: Scope, whose: Whose<'_>, edges: &[i64]) -> Result<Asked, StoreError> {
         let snapshot = self.published.load();
-        let owner = match scope {
-            Scope::Workspace(id) => Owner::Workspace(snapshot.workspace(id)?),
+        let (workspace, apps) = match scope {
+            Scope::Workspace(id) => snapshot.apps_of(id)?,
             Scope::App(id) => match snapshot.apps.get(&id) {
-                Some((ordinal, _)) => Owner::App(*ordinal),
+                Some((ordinal, workspace)) => (*workspace, Arc::from([(*ordinal, id)])),
                 None => return Err(StoreError::unknown("app", id)),
             },
         };
-        Ok((owner, segment.map(|id| snapshot.series(id)).transpose()?))
+        let filters = self.counting.filters();
+        let filter = match whose {
+            Whose::Everyone => None,
+            Whose::Segment(id) => {
+                let segment = snapshot.filter(id)?;
+                Some(filters.get(&segment.json, &segment.filter))
+            }
+            Whose::Filter(filter) => Some(filters.get(&filter.to_json(), filter)),
+        };
+        Ok(Asked {
+            workspace,
+            apps,
+            filter,
+            edges: edges.into(),
+        })
     }
+}
+
+fn no_store(directory: &Path) -> StoreError {
+    StoreError::NotFound(format!(
+        "there is no store in {}; 'sessionmeter serve' makes one, --data names another directory",
+        directory.display()
+    ))
 }
 
 fn create_directory(directory: &Path) -> Result<(), StoreError> {
@@ -215,7 +381,7 @@ fn lock(directory: &Path, role: Role) -> Result<(Option<File>, bool), StoreError
     let path = directory.join(LOCK);
     let failed =
         |error: std::io::Error| StoreError::Unavailable(format!("can't lock {}: {error}", path.display()));
-    let file = File::create(&path).map_err(failed)?;
+    let file = opening::lock_file(&path).map_err(failed)?;
     let mut locked = file.try_lock();
     // A command holds the lock for an instant, to see whether there is a server.
     for _ in 0..50 {
@@ -253,247 +419,4 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
 
 fn now() -> Millis {
     jiff::Timestamp::now().as_millisecond()
-}
-
-#[async_trait]
-impl Store for SqliteStore {
-    fn catalog(&self) -> Arc<Catalog> {
-        self.published.load().catalog.clone()
-    }
-
-    async fn create_workspace(&self, new: NewWorkspace) -> Result<Workspace, StoreError> {
-        self.change(move |transaction| catalog::create_workspace(transaction, &new, now()))
-            .await
-    }
-
-    async fn set_time_zone(&self, workspace: WorkspaceId, time_zone: String) -> Result<(), StoreError> {
-        self.change(move |transaction| catalog::set_time_zone(transaction, workspace, &time_zone))
-            .await
-    }
-
-    async fn set_rate_limits(
-        &self,
-        workspace: WorkspaceId,
-        change: RateLimitChange,
-    ) -> Result<(), StoreError> {
-        self.change(move |transaction| catalog::set_rate_limits(transaction, workspace, change))
-            .await
-    }
-
-    async fn create_app(&self, workspace: WorkspaceId, new: NewApp) -> Result<App, StoreError> {
-        self.change(move |transaction| {
-            catalog::create_app(transaction, workspace, &new, now())?;
-            Ok(new)
-        })
-        .await
-    }
-
-    async fn create_key(&self, workspace: WorkspaceId, new: NewKey) -> Result<(), StoreError> {
-        self.change(move |transaction| catalog::create_key(transaction, workspace, &new, now()))
-            .await
-    }
-
-    async fn revoke_key(&self, key: KeyId) -> Result<(), StoreError> {
-        self.change(move |transaction| catalog::revoke_key(transaction, key, now()))
-            .await
-    }
-
-    async fn note_key_use(&self, uses: Vec<(KeyId, Millis)>) -> Result<(), StoreError> {
-        self.change(move |transaction| catalog::note_key_use(transaction, &uses))
-            .await
-    }
-
-    async fn set_segment_limit(&self, workspace: WorkspaceId, limit: u32) -> Result<(), StoreError> {
-        self.change(move |transaction| segments::set_limit(transaction, workspace, limit))
-            .await
-    }
-
-    async fn create_segment(&self, workspace: WorkspaceId, new: NewSegment) -> Result<(), StoreError> {
-        self.change_segments(move |transaction| segments::create(transaction, workspace, &new, now()))
-            .await
-    }
-
-    async fn change_segment(&self, segment: SegmentId, change: SegmentChange) -> Result<(), StoreError> {
-        self.change_segments(move |transaction| segments::change(transaction, segment, &change, now()))
-            .await
-    }
-
-    async fn delete_segment(&self, segment: SegmentId) -> Result<(), StoreError> {
-        self.change_segments(move |transaction| segments::delete(transaction, segment))
-            .await
-    }
-
-    async fn counting(&self, segment: Option<SegmentId>) -> Result<Counting, StoreError> {
-        self.on_reader(move |connection| segments::counting(connection, segment))
-            .await
-    }
-
-    async fn count_some(&self) -> Result<bool, StoreError> {
-        let step = self.on_writer(Writer::count_some).await?;
-        Ok(step != Step::Idle)
-    }
-
-    async fn update_users(
-        &self,
-        workspace: WorkspaceId,
-        updates: Vec<UserUpdate>,
-    ) -> Result<Vec<Updated>, StoreError> {
-        self.on_writer(move |writer| writer.update_users(workspace, &updates))
-            .await
-    }
-
-    async fn record(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError> {
-        self.record_all(sessions.into_iter().map(|session| (session, None)))
-            .await
-    }
-
-    async fn end_sessions(&self, ends: Vec<SessionEnd>) -> Result<Vec<bool>, StoreError> {
-        let snapshot = self.published.load_full();
-        self.on_writer(move |writer| writer.end_sessions(&ends, &snapshot.apps))
-            .await
-    }
-
-    async fn count(
-        &self,
-        scope: Scope,
-        segment: Option<SegmentId>,
-        edges: &[i64],
-    ) -> Result<Vec<u64>, StoreError> {
-        let key = self.series_key(scope, segment)?;
-        if let Some(counts) = self.counters.count(key, edges) {
-            return Ok(counts);
-        }
-        let (seq, series) = self
-            .on_reader(move |connection| load_series(connection, key))
-            .await?;
-        let counts = series.count(edges);
-        self.counters.keep(key, seq, series);
-        Ok(counts)
-    }
-
-    async fn export(
-        &self,
-        selection: Selection,
-        batches: mpsc::Sender<Vec<Session>>,
-    ) -> Result<(), StoreError> {
-        self.on_reader(move |connection| {
-            export::export(connection, &selection, &batches, |session, _| session)
-        })
-        .await
-    }
-
-    async fn ready(&self) -> Result<(), StoreError> {
-        self.on_reader(|connection| {
-            connection.query_row("SELECT commit_seq FROM meta", [], |_| Ok(()))?;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn usage(&self) -> Result<Usage, StoreError> {
-        let bytes = ["", "-wal", "-shm"]
-            .iter()
-            .filter_map(|suffix| std::fs::metadata(beside(&self.file, suffix)).ok())
-            .map(|metadata| metadata.len())
-            .sum();
-        Ok(Usage { bytes })
-    }
-
-    async fn verify(&self) -> Result<Verification, StoreError> {
-        self.on_reader(verify::verify).await
-    }
-
-    async fn backup(&self, file: &Path) -> Result<(), StoreError> {
-        let file = file.to_owned();
-        self.on_reader(move |connection| backup::backup(connection, &file))
-            .await
-    }
-
-    async fn records(&self) -> Result<Records, StoreError> {
-        self.on_reader(copying::records).await
-    }
-
-    async fn dump_users(&self, batches: mpsc::Sender<Vec<UserRecord>>) -> Result<(), StoreError> {
-        self.on_reader(move |connection| copying::users(connection, &batches))
-            .await
-    }
-
-    async fn dump_sessions(
-        &self,
-        selection: Selection,
-        batches: mpsc::Sender<Vec<SessionRecord>>,
-    ) -> Result<(), StoreError> {
-        let item = |session, recorded: &str| SessionRecord {
-            session,
-            recorded: recorded.to_owned(),
-        };
-        self.on_reader(move |connection| export::export(connection, &selection, &batches, item))
-            .await
-    }
-
-    async fn adopt(&self, records: Records) -> Result<(), StoreError> {
-        self.change_segments(move |transaction| copying::adopt(transaction, &records))
-            .await
-    }
-
-    async fn adopt_users(&self, users: Vec<UserRecord>) -> Result<(), StoreError> {
-        self.on_writer(move |writer| writer.adopt_users(&users)).await
-    }
-
-    async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError> {
-        let sessions = sessions.into_iter();
-        self.record_all(sessions.map(|record| (record.session, Some(record.recorded))))
-            .await
-            .map(|_| ())
-    }
-
-    async fn close(&self) {
-        self.jobs.lock().take();
-        let threads = self.threads.lock().take();
-        if let Some(threads) = threads {
-            let ended = tokio::task::spawn_blocking(move || {
-                threads.watch.stop();
-                threads.background.into_iter().for_each(Background::stop);
-                threads.writer.join().is_ok()
-            });
-            if !ended.await.unwrap_or(false) {
-                tracing::error!("the store's writer did not end cleanly");
-            }
-        }
-    }
-}
-
-fn load_series(
-    connection: &rusqlite::Connection,
-    (owner, number): SeriesKey,
-) -> Result<(i64, Series), StoreError> {
-    let transaction = connection.unchecked_transaction()?;
-    if let Some(number) = number
-        && !segments::is_counted(&transaction, number)?
-    {
-        return Err(StoreError::not_counted());
-    }
-    let seq = transaction.query_row("SELECT commit_seq FROM meta", [], |row| row.get(0))?;
-    let (sql, ordinal) = match owner {
-        Owner::App(ordinal) => (include_str!("sql/load_app_counters.sql"), ordinal),
-        Owner::Workspace(ordinal) => (include_str!("sql/load_workspace_counters.sql"), ordinal),
-    };
-    let mut statement = transaction.prepare_cached(sql)?;
-    let mut rows = statement.query([ordinal])?;
-    let mut series = Series::default();
-    while let Some(row) = rows.next()? {
-        let sessions = match number {
-            None => row.get(1)?,
-            Some(number) => {
-                let cells = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-                cells::read(cells)
-                    .find(|(of, _)| *of == number)
-                    .map_or(0, |(_, sessions)| sessions)
-            }
-        };
-        if sessions > 0 {
-            series.add(row.get(0)?, sessions);
-        }
-    }
-    Ok((seq, series))
 }

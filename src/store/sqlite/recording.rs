@@ -1,63 +1,123 @@
 //! What recording does inside its transaction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
-use super::batch::{Batch, Item, StoredSessionId};
-use super::cells::{Delta, SeriesNumber};
-use super::counters::QUARTER;
-use super::interning::{Identity, IdentityKey, IdentityKind, Interned, Interner};
-use super::tagging::{NumberMap, SetNumber, Tagging};
+use super::batch::{Batch, Delivery, Row, StoredSessionId};
+use super::days::AppDay;
+use super::interning::{Interned, Interner};
+use super::log::Cell;
+use super::resolving::{People, Who};
 use crate::model::{AppId, MAX_DURATION_MILLIS, SessionEnd};
+use crate::rollup::quarter_of;
 use crate::store::{Recorded, StoreError};
 
-/// Inserts what is new, extends what is not. Returns the outcomes in the order of delivery, and what is to be added to
-/// the counters.
+/// New sessions of each day.
+type Added = Vec<(AppDay, Vec<Cell>)>;
+
+/// Inserts what is new, extends what is not. Returns the outcomes in the order of delivery, and what is new of each day.
+///
+/// Most rows are inserted in the order of their keys. Those that wait are few: further deliveries of persons whose first
+/// session is in the batch, and of sessions that are.
 pub(super) fn record(
     connection: &Connection,
     interned: &mut Interned,
-    tagging: &mut Tagging,
     batch: &Batch,
-) -> Result<(Vec<Recorded>, Vec<Delta>), StoreError> {
+) -> Result<(Vec<Recorded>, Added), StoreError> {
     let mut interner = Interner::new(connection, interned)?;
-    let who = batch
-        .items()
-        .iter()
-        .map(|item| resolve(connection, &mut interner, item))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut record = connection.prepare_cached(include_str!("sql/record_session.sql"))?;
-    let mut extend = connection.prepare_cached(include_str!("sql/extend_session.sql"))?;
-    let mut outcomes = vec![Recorded::Duplicate; batch.items().len()];
-    let mut tally = Tally::default();
-    for (index, item) in batch.by_key() {
-        let Some(who) = who.get(index) else { continue };
-        let Item { session, app, .. } = item;
-        let properties = match &item.recorded {
-            Some(recorded) => interner.recorded(recorded)?,
-            None => interner.properties(session.properties(), who.attributes, who.first_session)?,
+    let mut people = People::resolve(&mut interner, batch)?;
+    let who = people.of_rows();
+    let mut recording = Recording {
+        interner,
+        people,
+        record: connection.prepare_cached(include_str!("sql/record_session.sql"))?,
+        extend: connection.prepare_cached(include_str!("sql/extend_session.sql"))?,
+        outcomes: vec![Recorded::Duplicate; batch.deliveries().len()],
+        tally: Tally::default(),
+    };
+    let mut waiting = Vec::new();
+    for ((row, delivery), who) in batch.by_key().zip(who.iter().copied()) {
+        if row.repeated || !recording.people.can_go_first(row.place, who) {
+            waiting.push((row, delivery, who));
+        } else {
+            recording.insert(row, delivery, who)?;
+        }
+    }
+    waiting.sort_unstable_by_key(|(row, ..)| row.place);
+    for (row, delivery, who) in waiting {
+        if row.repeated {
+            recording.extend(row, delivery)?;
+        } else {
+            recording.insert(row, delivery, who)?;
+        }
+    }
+    recording.finish(batch, &who)
+}
+
+/// A batch that is being recorded.
+struct Recording<'a> {
+    interner: Interner<'a>,
+    people: People,
+    record: CachedStatement<'a>,
+    extend: CachedStatement<'a>,
+    /// In the order of delivery.
+    outcomes: Vec<Recorded>,
+    tally: Tally,
+}
+
+impl Recording<'_> {
+    fn insert(&mut self, row: &Row, delivery: &Delivery, who: Who) -> Result<(), StoreError> {
+        let properties = if row.is_adopted
+            && let Some(recorded) = &delivery.recorded
+        {
+            self.interner.recorded(row.properties, recorded)?
+        } else {
+            self.interner.properties(
+                row.properties,
+                delivery.session.properties(),
+                who.attributes,
+                self.people.is_first(who),
+            )?
         };
-        let (day, start) = (session.utc_day(), session.millis_of_day());
-        let inserted = record.execute(params![
+        let (app, day) = row.of;
+        let inserted = self.record.execute(params![
             app,
             day,
-            item.id(),
-            start,
-            session.duration(),
+            row.id(delivery),
+            row.start,
+            row.duration,
             who.user,
             who.device,
             properties
         ])?;
-        if inserted == 1 {
-            if let Some(outcome) = outcomes.get_mut(index) {
-                *outcome = Recorded::New;
-            }
-            tally.add(connection, item, properties, tagging)?;
-        } else if let Some(duration) = session.duration() {
-            extend.execute(params![app, day, item.id(), start + i64::from(duration)])?;
+        if inserted == 0 {
+            return self.extend(row, delivery);
         }
+        if let Some(outcome) = self.outcomes.get_mut(row.place) {
+            *outcome = Recorded::New;
+        }
+        self.people.see(who);
+        self.tally.add(row.of, row.start, properties);
+        Ok(())
     }
-    Ok((outcomes, tally.deltas(tagging)))
+
+    fn extend(&mut self, row: &Row, delivery: &Delivery) -> Result<(), StoreError> {
+        if let Some(duration) = row.duration {
+            let (app, day) = row.of;
+            let end = i64::from(row.start) + i64::from(duration);
+            self.extend.execute(params![app, day, row.id(delivery), end])?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, batch: &Batch, who: &[Who]) -> Result<(Vec<Recorded>, Added), StoreError> {
+        let outcomes = &self.outcomes;
+        let pairs = batch.by_key().zip(who);
+        let pairs = pairs.filter_map(|((row, _), who)| Some((*who, *outcomes.get(row.place)?)));
+        self.people.finish(&mut self.interner, pairs)?;
+        Ok((self.outcomes, self.tally.finish()))
+    }
 }
 
 /// Extends sessions by ends that came on their own; whether each found its session.
@@ -88,44 +148,6 @@ pub(super) fn end(
     Ok(outcomes)
 }
 
-/// Whose session it is, and what that adds to it.
-struct Who {
-    user: Option<i64>,
-    device: Option<i64>,
-    attributes: u32,
-    /// `None` where nobody is named.
-    first_session: Option<bool>,
-}
-
-/// In the order of delivery: which session is the first of its person must not depend on how deliveries were grouped.
-fn resolve(connection: &Connection, interner: &mut Interner<'_>, item: &Item) -> Result<Who, StoreError> {
-    let session = &item.session;
-    let key = |kind, id| (item.workspace, kind, id);
-    let user = session.user_id().map(|id| key(IdentityKind::User, id));
-    let device = session.device_id().map(|id| key(IdentityKind::Device, id));
-    let mut known = |key: Option<IdentityKey<'_>>| key.map(|key| interner.identity(key)).transpose();
-    let (user_identity, device_identity) = (known(user)?, known(device)?);
-    let person = user.zip(user_identity).or(device.zip(device_identity));
-    let first_session = match person {
-        None => None,
-        Some((_, Identity { seen: true, .. })) => Some(false),
-        // Delivered again, it is not recorded and is nobody's first.
-        Some(_) if item.repeated || is_recorded(connection, item)? => Some(false),
-        Some((key, identity)) => Some(interner.see(key, identity)?),
-    };
-    Ok(Who {
-        user: user_identity.map(|identity| identity.ordinal),
-        device: device_identity.map(|identity| identity.ordinal),
-        attributes: user_identity.map_or(0, |identity| identity.attributes),
-        first_session,
-    })
-}
-
-fn is_recorded(connection: &Connection, item: &Item) -> Result<bool, StoreError> {
-    let start = start_of(connection, item.app, item.session.utc_day(), item.id())?;
-    Ok(start.is_some())
-}
-
 /// Milliseconds from the start of the day to the start of a recorded session.
 fn start_of(
     connection: &Connection,
@@ -139,57 +161,49 @@ fn start_of(
     Ok(start.optional()?)
 }
 
-/// Ordinals of workspace and app, and the quarter hour (Unix seconds / 900).
-type Row = (i64, i64, i64);
-
-/// New sessions, by where they count.
+/// New sessions, by day.
 #[derive(Default)]
 struct Tally {
-    everyone: NumberMap<Row, u32>,
-    /// By set of segments, and whether the pass over the past has gone by.
-    tagged: NumberMap<(Row, SetNumber, bool), u32>,
+    /// Combination and quarter hour of each new session.
+    days: Vec<(AppDay, Vec<(i64, u8)>)>,
+    /// Where a day is among them.
+    places: HashMap<AppDay, usize>,
+    /// The day that was added to last: most sessions come in the order of their days.
+    last: usize,
 }
 
 impl Tally {
-    fn add(
-        &mut self,
-        connection: &Connection,
-        item: &Item,
-        properties: i64,
-        tagging: &mut Tagging,
-    ) -> Result<(), StoreError> {
-        let quarter = item.session.started_at().div_euclid(QUARTER * 1000);
-        let row = (item.workspace, item.app, quarter);
-        *self.everyone.entry(row).or_default() += 1;
-        if tagging.concerns(item.workspace) {
-            let set = tagging.set(connection, item.app, properties)?;
-            let past = tagging.is_past(item.app, item.session.utc_day(), item.id());
-            *self.tagged.entry((row, set, past)).or_default() += 1;
+    fn add(&mut self, of: AppDay, start: u32, combination: i64) {
+        let session = (combination, quarter_of(start));
+        if let Some((day, sessions)) = self.days.get_mut(self.last)
+            && *day == of
+        {
+            sessions.push(session);
+            return;
         }
-        Ok(())
+        let next = self.days.len();
+        self.last = *self.places.entry(of).or_insert(next);
+        match self.days.get_mut(self.last) {
+            Some((_, sessions)) => sessions.push(session),
+            None => self.days.push((of, vec![session])),
+        }
     }
 
-    /// In the order of the rows.
-    fn deltas(self, tagging: &Tagging) -> Vec<Delta> {
-        let mut segments = NumberMap::<Row, BTreeMap<SeriesNumber, u32>>::default();
-        for ((row, set, past), sessions) in self.tagged {
-            let counts = segments.entry(row).or_default();
-            for series in tagging.series_of_new(set, past) {
-                *counts.entry(series).or_default() += sessions;
-            }
-        }
-        let deltas = self.everyone.into_iter().map(|(row, sessions)| {
-            let (workspace, app, quarter) = row;
-            Delta {
-                workspace,
-                app,
-                quarter,
-                sessions,
-                segments: segments.remove(&row).unwrap_or_default().into_iter().collect(),
-            }
-        });
-        let mut deltas: Vec<Delta> = deltas.collect();
-        deltas.sort_unstable_by_key(|delta| (delta.app, delta.quarter));
-        deltas
+    fn finish(mut self) -> Added {
+        self.days.sort_unstable_by_key(|(of, _)| *of);
+        let cells = |mut sessions: Vec<(i64, u8)>| {
+            sessions.sort_unstable();
+            let cells = sessions.chunk_by(|one, two| one == two);
+            let cells = cells.filter_map(|same| {
+                same.first().map(|(combination, quarter)| Cell {
+                    combination: *combination,
+                    quarter: *quarter,
+                    sessions: u32::try_from(same.len()).unwrap_or(u32::MAX),
+                })
+            });
+            cells.collect()
+        };
+        let days = self.days.into_iter();
+        days.map(|(of, sessions)| (of, cells(sessions))).collect()
     }
 }

@@ -1,44 +1,92 @@
-//! Recounts what is derived from the sessions.
+//! Reads everything and recounts what is derived from the sessions, beside a writing server.
+//!
+//! Each part is read in one consistent state, and that is let go before the next: the journal can be moved into the
+//! database meanwhile. The recount goes from day to day, and a day is consistent in itself.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::Hash;
-use std::str::FromStr;
+use std::path::Path;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 
-use super::cells::{self, SeriesNumber};
-use super::counters::QUARTER;
-use super::tagging::Tagging;
-use crate::model::{AppId, SegmentId};
-use crate::store::{Mismatch, StoreError, Verification};
+use super::catalog::Snapshot;
+use super::derived::{self, Recount};
+use super::{recovery, schema};
+use crate::model::{is_stored_attributes, is_stored_properties};
+use crate::store::{StoreError, Verification};
 
-const REPORTED: usize = 100;
+/// Damages of one kind that are listed.
+const LISTED: usize = 20;
+/// Texts that are read in one transaction.
+const TEXTS: u32 = 20_000;
 
-/// Sessions of everyone (`None`) and of segments.
-type Counts = BTreeMap<Option<SeriesNumber>, u64>;
-/// Ordinal of an app, and a quarter hour (Unix seconds / 900).
-type Row = (i64, i64);
+/// Reads one part of the store; what is damaged in it, in words.
+type Part = fn(&Connection) -> Result<Vec<String>, StoreError>;
+/// What a column holds, a query for it, and whether a text is one.
+type Texts = (&'static str, &'static str, fn(&str) -> bool);
 
-/// Walks every session in one consistent state, beside a writing server.
-pub(super) fn verify(connection: &Connection) -> Result<Verification, StoreError> {
-    let transaction = connection.unchecked_transaction()?;
-    let mut found = Verification {
-        damages: damages(&transaction)?,
-        ..Verification::default()
-    };
-    compare_counters(&transaction, &mut found)?;
+/// See the module. What can't be read is named, and the rest is read all the same.
+pub(super) fn verify(
+    connection: &Connection,
+    file: &Path,
+    progress: &dyn Fn(u64),
+) -> Result<Verification, StoreError> {
+    let mut found = Verification::default();
+    found.damages.extend(kept_journals(file));
+    let parts: [Part; 5] = [structure, schema::differences, catalog, references, texts];
+    for part in parts {
+        match part(connection) {
+            Ok(damages) => found.damages.extend(damages),
+            Err(error) => note(error, &mut found)?,
+        }
+    }
+    if let Err(error) = recount(connection, &mut found, progress) {
+        note(error, &mut found)?;
+    }
+    found.damages.dedup();
     Ok(found)
 }
 
-fn damages(transaction: &Transaction<'_>) -> Result<Vec<String>, StoreError> {
-    let mut statement = transaction.prepare("PRAGMA integrity_check(100)")?;
+/// Damage is what is looked for; everything else ends it.
+fn note(error: StoreError, found: &mut Verification) -> Result<(), StoreError> {
+    match error {
+        StoreError::Unusable(damage) => found.damages.push(damage),
+        other => return Err(other),
+    }
+    Ok(())
+}
+
+fn kept_journals(file: &Path) -> impl Iterator<Item = String> {
+    recovery::kept(file).into_iter().map(|kept| {
+        format!(
+            "{} is a journal that was damaged when the store was opened after a crash; transactions in it could not be \
+             read. Remove it once what it held was delivered again or is not missed",
+            kept.display()
+        )
+    })
+}
+
+fn structure(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
     let mut damages = statement
         .query_map([], |row| row.get(0))?
         .collect::<Result<Vec<String>, _>>()?;
     damages.retain(|line| line != "ok");
-    let mut statement = transaction.prepare("PRAGMA foreign_key_check")?;
+    damages
+        .iter_mut()
+        .for_each(|line| *line = line.replace('\n', " "));
+    Ok(damages)
+}
+
+/// What is there must read as what it is.
+fn catalog(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let snapshot = Snapshot::load(connection)?;
+    Ok(snapshot.left_out.iter().map(ToString::to_string).collect())
+}
+
+fn references(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut damages = Vec::new();
+    let mut statement = connection.prepare("PRAGMA foreign_key_check")?;
     let dangling = statement.query_map([], |row| Ok((row.get(0)?, row.get(2)?)))?;
-    for row in dangling {
+    for row in dangling.take(LISTED) {
         let (table, parent): (String, String) = row?;
         damages.push(format!(
             "a row of {table} refers to a row of {parent} that does not exist"
@@ -46,205 +94,92 @@ fn damages(transaction: &Transaction<'_>) -> Result<Vec<String>, StoreError> {
     }
     let references = [
         (
-            "app",
+            "sessions name an app that does not exist",
             "SELECT COUNT(*) FROM sessions WHERE app NOT IN (SELECT ordinal FROM apps)",
         ),
         (
-            "user",
+            "sessions name a user that does not exist",
             "SELECT COUNT(*) FROM sessions WHERE user IS NOT NULL AND user NOT IN (SELECT ordinal FROM identities)",
         ),
         (
-            "device",
+            "sessions name a device that does not exist",
             "SELECT COUNT(*) FROM sessions WHERE device IS NOT NULL AND device NOT IN (SELECT ordinal FROM identities)",
         ),
         (
-            "combination of properties",
+            "sessions name a combination of properties that does not exist",
             "SELECT COUNT(*) FROM sessions WHERE properties NOT IN (SELECT ordinal FROM properties)",
         ),
+        (
+            "users have attributes that do not exist",
+            "SELECT COUNT(*) FROM identities WHERE attributes IS NOT NULL AND attributes NOT IN (SELECT ordinal FROM attribute_sets)",
+        ),
     ];
-    for (noun, sql) in references {
-        let dangling: i64 = transaction.query_row(sql, [], |row| row.get(0))?;
+    for (what, sql) in references {
+        let dangling: i64 = connection.query_row(sql, [], |row| row.get(0))?;
         if dangling > 0 {
-            damages.push(format!("{dangling} sessions name a {noun} that does not exist"));
+            damages.push(format!("{dangling} {what}"));
         }
-    }
-    let dangling: i64 = transaction.query_row(
-        "SELECT COUNT(*) FROM identities WHERE attributes IS NOT NULL AND attributes NOT IN (SELECT ordinal FROM attribute_sets)",
-        [],
-        |row| row.get(0),
-    )?;
-    if dangling > 0 {
-        damages.push(format!("{dangling} users have attributes that do not exist"));
     }
     Ok(damages)
 }
 
-/// Merges two ordered lists: what the counters say and what the sessions say.
-fn compare_counters(transaction: &Transaction<'_>, found: &mut Verification) -> Result<(), StoreError> {
-    let mut recount = Recount::new(transaction)?;
-    let mut kept =
-        transaction.prepare("SELECT app, quarter, sessions, segments FROM counters ORDER BY app, quarter")?;
-    let mut kept = kept.query([])?;
-    let mut sessions =
-        transaction.prepare("SELECT app, day, start / 900000, properties FROM sessions ORDER BY app, day")?;
-    let mut sessions = sessions.query([])?;
-    let mut day = None;
-    let mut walked = HashMap::<(i64, i64), u64>::new();
-    loop {
-        let row = sessions.next()?;
-        let next = row
-            .map(|row| Ok::<_, StoreError>((row.get(0)?, row.get(1)?)))
-            .transpose()?;
-        if next != day {
-            if let Some((app, day)) = day {
-                let actual = recount.by_quarter(app, day, walked.drain());
-                recount.compare(&mut kept, actual, found)?;
-            }
-            day = next;
-        }
-        let Some(row) = row else { break };
-        *walked.entry((row.get(2)?, row.get(3)?)).or_default() += 1;
-        found.sessions += 1;
-    }
-    recount.rest(&mut kept, found)
-}
-
-/// What is needed to compare.
-struct Recount<'a> {
-    transaction: &'a Transaction<'a>,
-    tagging: Tagging,
-    apps: HashMap<i64, AppId>,
-    /// Those that are counted.
-    segments: HashMap<SeriesNumber, SegmentId>,
-    /// A row of counters that was read and lies behind what was compared.
-    held: Option<(Row, Counts)>,
-}
-
-impl<'a> Recount<'a> {
-    fn new(transaction: &'a Transaction<'a>) -> Result<Self, StoreError> {
-        let mut tagging = Tagging::default();
-        let seq = transaction.query_row("SELECT segments_seq FROM meta", [], |row| row.get(0))?;
-        tagging.refresh(transaction, seq)?;
-        Ok(Self {
-            transaction,
-            tagging,
-            apps: ids(transaction, "SELECT ordinal, id FROM apps")?,
-            segments: ids(transaction, "SELECT series, id FROM segments WHERE state = 3")?,
-            held: None,
-        })
-    }
-
-    /// What the counters of a day must be; sessions come by quarter of the day and combination of properties.
-    fn by_quarter(
-        &mut self,
-        app: i64,
-        day: i64,
-        walked: impl Iterator<Item = ((i64, i64), u64)>,
-    ) -> BTreeMap<Row, Counts> {
-        let mut rows = BTreeMap::<Row, Counts>::new();
-        for ((quarter, properties), sessions) in walked {
-            let counts = rows.entry((app, day * 96 + quarter)).or_default();
-            *counts.entry(None).or_default() += sessions;
-            // A combination that can't be read was reported as damage, and shows as missing here.
-            let Ok(set) = self.tagging.set(self.transaction, app, properties) else {
-                continue;
-            };
-            for series in self.tagging.series_of_new(set, false) {
-                *counts.entry(Some(series)).or_default() += sessions;
-            }
-        }
-        rows
-    }
-
-    fn compare(
-        &mut self,
-        kept: &mut rusqlite::Rows<'_>,
-        actual: BTreeMap<Row, Counts>,
-        found: &mut Verification,
-    ) -> Result<(), StoreError> {
-        for (at, recorded) in actual {
-            loop {
-                match self.next(kept)? {
-                    Some((row, counted)) if row < at => self.report(row, &counted, &Counts::new(), found),
-                    Some((row, counted)) if row == at => {
-                        self.report(at, &counted, &recorded, found);
-                        break;
-                    }
-                    behind => {
-                        self.held = behind;
-                        self.report(at, &Counts::new(), &recorded, found);
-                        break;
-                    }
+/// Combinations of properties and of attributes must be what this program writes.
+fn texts(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut damages = Vec::new();
+    let tables: [Texts; 3] = [
+        (
+            "user or device",
+            "SELECT ordinal, COALESCE(value, 'forgotten') FROM identities WHERE ordinal > ?1 ORDER BY ordinal LIMIT ?2",
+            |id| !id.is_empty(),
+        ),
+        (
+            "combination of properties",
+            "SELECT ordinal, content FROM properties WHERE ordinal > ?1 ORDER BY ordinal LIMIT ?2",
+            is_stored_properties,
+        ),
+        (
+            "combination of users' attributes",
+            "SELECT ordinal, content FROM attribute_sets WHERE ordinal > ?1 ORDER BY ordinal LIMIT ?2",
+            is_stored_attributes,
+        ),
+    ];
+    for (noun, sql, is_readable) in tables {
+        let mut last = i64::MIN;
+        loop {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query((last, TEXTS))?;
+            let mut more = false;
+            while let Some(row) = rows.next()? {
+                more = true;
+                last = row.get(0)?;
+                let readable = row.get_ref(1)?.as_str().is_ok_and(is_readable);
+                if !readable && damages.len() < LISTED {
+                    damages.push(format!("{noun} number {last} can't be read"));
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// Counters behind the last session.
-    fn rest(&mut self, kept: &mut rusqlite::Rows<'_>, found: &mut Verification) -> Result<(), StoreError> {
-        while let Some((row, counted)) = self.next(kept)? {
-            self.report(row, &counted, &Counts::new(), found);
-        }
-        Ok(())
-    }
-
-    fn next(&mut self, kept: &mut rusqlite::Rows<'_>) -> Result<Option<(Row, Counts)>, StoreError> {
-        if let Some(held) = self.held.take() {
-            return Ok(Some(held));
-        }
-        let Some(row) = kept.next()? else { return Ok(None) };
-        let sessions: i64 = row.get(2)?;
-        let mut counts = Counts::from([(None, u64::try_from(sessions).unwrap_or_default())]);
-        let blob = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
-        counts.extend(
-            cells::read(blob)
-                .filter(|(series, _)| self.segments.contains_key(series))
-                .map(|(series, sessions)| (Some(series), u64::from(sessions))),
-        );
-        Ok(Some(((row.get(0)?, row.get(1)?), counts)))
-    }
-
-    fn report(&self, (app, quarter): Row, counted: &Counts, recorded: &Counts, found: &mut Verification) {
-        let all: BTreeSet<_> = counted.keys().chain(recorded.keys()).collect();
-        for series in all {
-            found.counters += 1;
-            let number = |counts: &Counts| counts.get(series).copied().unwrap_or_default();
-            let (counted, recorded) = (number(counted), number(recorded));
-            if counted == recorded || found.mismatches.len() == REPORTED {
-                continue;
-            }
-            match self.apps.get(&app) {
-                Some(id) => found.mismatches.push(Mismatch {
-                    app: *id,
-                    segment: series.and_then(|series| self.segments.get(&series).copied()),
-                    quarter: quarter * QUARTER,
-                    counted,
-                    recorded,
-                }),
-                None => found
-                    .damages
-                    .push(format!("counters of app number {app}, which does not exist")),
+            if !more {
+                break;
             }
         }
     }
+    Ok(damages)
 }
 
-/// A query's first column with the id in its second.
-fn ids<K, V>(transaction: &Transaction<'_>, sql: &str) -> Result<HashMap<K, V>, StoreError>
-where
-    K: rusqlite::types::FromSql + Eq + Hash,
-    V: FromStr,
-{
-    let mut statement = transaction.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    let mut ids = HashMap::new();
-    while let Some(row) = rows.next()? {
-        let id: String = row.get(1)?;
-        let id = id
-            .parse()
-            .map_err(|_| StoreError::damaged(format!("'{id}' is no id")))?;
-        ids.insert(row.get(0)?, id);
+fn recount(
+    connection: &Connection,
+    found: &mut Verification,
+    progress: &dyn Fn(u64),
+) -> Result<(), StoreError> {
+    let mut recount = Recount::default();
+    // More may come meanwhile.
+    let days: i64 = connection.query_row("SELECT COUNT(*) FROM days", [], |row| row.get(0))?;
+    let (mut day, mut compared) = (derived::FIRST, 0_i64);
+    while let Some(next) = derived::next_day(connection, day)? {
+        recount.compare(connection, next, found)?;
+        day = next;
+        compared += 1;
+        let percent = (compared * 100 / days.max(1)).min(100);
+        progress(percent.unsigned_abs());
     }
-    Ok(ids)
+    Ok(())
 }

@@ -5,8 +5,11 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::catalog::Published;
-use super::counters::Counters;
+use rusqlite::Connection;
+
+use super::catalog::{Published, Snapshot};
+use super::days;
+use super::log::Log;
 use super::readers::Readers;
 use crate::store::StoreError;
 
@@ -20,15 +23,21 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(readers: Arc<Readers>, published: Arc<Published>, counters: Arc<Counters>) -> Self {
+    pub(super) fn start(readers: Arc<Readers>, published: Arc<Published>, log: Arc<Log>) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("store-watch".into())
             .spawn(move || {
+                let mut said = None;
                 while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                    if let Err(error) = look(&readers, &published, &counters) {
-                        tracing::warn!(%error, "can't look for changes by other processes");
+                    let failed = readers
+                        .with(|connection| look(connection, &published, &log))
+                        .err()
+                        .map(|error| error.to_string());
+                    if let Some(error) = failed.as_ref().filter(|_| failed != said) {
+                        tracing::warn!(error, "can't look for changes by other processes");
                     }
+                    said = failed;
                 }
             });
         let thread = thread
@@ -45,14 +54,23 @@ impl Watch {
     }
 }
 
-fn look(readers: &Readers, published: &Published, counters: &Counters) -> Result<(), StoreError> {
-    readers.with(|connection| {
+/// Takes over what is newer than what this process knows: reads two numbers where nothing is.
+pub(super) fn look(connection: &Connection, published: &Published, log: &Log) -> Result<(), StoreError> {
+    let seqs = || -> Result<(i64, i64), StoreError> {
         let mut statement = connection.prepare_cached("SELECT commit_seq, catalog_seq FROM meta")?;
-        let (commit, catalog): (i64, i64) = statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        counters.expire(commit);
-        match catalog > published.load().seq {
-            true => published.reload(connection, counters),
-            false => Ok(()),
+        Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    };
+    let (commit, catalog) = seqs()?;
+    if commit > log.complete_to() {
+        let _order = log.in_order();
+        let complete_to = log.complete_to();
+        if seqs()?.0 > complete_to {
+            let (changed, newest) = days::changed_since(connection, complete_to)?;
+            log.notice(changed, newest);
         }
-    })
+    }
+    if catalog > published.load().seq {
+        published.publish(Snapshot::load(connection)?);
+    }
+    Ok(())
 }

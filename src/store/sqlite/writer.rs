@@ -6,24 +6,30 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::batch::Batch;
-use super::catalog::Published;
-use super::cells;
-use super::counters::Counters;
+use super::catalog::{Published, Snapshot};
+use super::condition::Condition;
+use super::connection::abandon;
 use super::interning::Interned;
-use super::past::{self, Step};
-use super::tagging::Tagging;
-use super::{people, recording};
+use super::journal::Journal;
+use super::log::{Commit, Log};
+use super::rollups::{self, KeptRollup};
+use super::{administration, days, people, recording, watch};
 use crate::model::{AppId, SessionEnd, UserUpdate, WorkspaceId};
+use crate::store::recent::Digests;
 use crate::store::records::UserRecord;
 use crate::store::{Recorded, StoreError, Updated};
+
+/// What a transaction returns, and its number with what it did to days, if it added sessions.
+type Done<T> = (T, Option<(i64, Vec<Commit>)>);
 
 /// Owned by the writer thread, from [`super::SqliteStore::open`] to its close.
 pub(super) struct Writer {
     connection: Connection,
     published: Arc<Published>,
-    counters: Arc<Counters>,
+    log: Arc<Log>,
     interned: Interned,
-    tagging: Tagging,
+    journal: Journal,
+    condition: Arc<Condition>,
     /// Set in processes that share the store with a server: lets its writer in between two transactions.
     yields: bool,
 }
@@ -32,46 +38,70 @@ impl Writer {
     pub(super) fn new(
         connection: Connection,
         published: Arc<Published>,
-        counters: Arc<Counters>,
+        log: Arc<Log>,
+        (journal, condition): (Journal, Arc<Condition>),
+        digests: Digests,
         yields: bool,
     ) -> Self {
         Self {
             connection,
+            journal,
+            condition,
             published,
-            counters,
-            interned: Interned::default(),
-            tagging: Tagging::default(),
+            log,
+            interned: Interned::new(digests),
             yields,
         }
     }
 
     /// Records a batch in one transaction. After an error nothing of it is recorded.
     pub(super) fn record(&mut self, batch: &Batch) -> Result<Vec<Recorded>, StoreError> {
-        let (outcomes, commit) = self.in_turn(|transaction, interned, tagging| {
-            let (outcomes, deltas) = recording::record(transaction, interned, tagging, batch)?;
-            if deltas.is_empty() {
-                // Ends may have been added; no counter changed, so no number is needed.
+        self.in_turn(|transaction, interned| {
+            administration::check_apps(transaction, batch)?;
+            let (outcomes, added) = recording::record(transaction, interned, batch)?;
+            if added.is_empty() {
+                // Ends may have been added; no day has other sessions, so no number is needed.
                 return Ok((outcomes, None));
             }
-            cells::add(transaction, &deltas, |series| tagging.is_live(series))?;
-            let seq: i64 = transaction
+            let after: i64 = transaction
                 .prepare_cached("UPDATE meta SET commit_seq = commit_seq + 1 RETURNING commit_seq")?
                 .query_row([], |row| row.get(0))?;
-            Ok((outcomes, Some((seq, deltas))))
-        })?;
-        if let Some((seq, deltas)) = commit {
-            self.counters.apply(seq, &deltas);
-        }
-        Ok(outcomes)
+            let commit = |(of, cells): (_, Vec<_>)| {
+                let before = days::add(transaction, of, &cells, after)?;
+                Ok(Commit {
+                    of,
+                    before: Some(before),
+                    after,
+                    cells: cells.into(),
+                })
+            };
+            let commits = added.into_iter().map(commit).collect::<Result<_, StoreError>>()?;
+            Ok((outcomes, Some((after, commits))))
+        })
     }
 
-    /// Extends sessions in one transaction; no counter changes.
+    /// Keeps rollups of days. Nobody waits for them to be on disk: what is lost is built again.
+    pub(super) fn keep(&mut self, rollups: &[KeptRollup]) -> Result<(), StoreError> {
+        self.check_writing()?;
+        let connection = &mut self.connection;
+        let mut run = || {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            rollups::keep(&transaction, rollups)?;
+            Ok(transaction.commit()?)
+        };
+        let kept = run();
+        self.committed(kept)?;
+        self.give_way();
+        Ok(())
+    }
+
+    /// Extends sessions in one transaction; no count changes.
     pub(super) fn end_sessions(
         &mut self,
         ends: &[SessionEnd],
         apps: &HashMap<AppId, (i64, i64)>,
     ) -> Result<Vec<bool>, StoreError> {
-        self.in_turn(|transaction, _, _| recording::end(transaction, ends, apps))
+        self.in_turn(|transaction, _| Ok((recording::end(transaction, ends, apps)?, None)))
     }
 
     /// Changes users' attributes in one transaction. After an error nothing has changed.
@@ -80,8 +110,11 @@ impl Writer {
         workspace: WorkspaceId,
         updates: &[UserUpdate],
     ) -> Result<Vec<Updated>, StoreError> {
-        let workspace = self.published.load().workspace(workspace)?;
-        self.change_people(|transaction, interned| people::update(transaction, interned, workspace, updates))
+        let ordinal = self.published.load().workspace(workspace)?;
+        self.change_people(|transaction, interned| {
+            administration::check_workspace(transaction, workspace, ordinal)?;
+            people::update(transaction, interned, ordinal, updates)
+        })
     }
 
     /// Takes over users of another store in one transaction.
@@ -94,7 +127,7 @@ impl Writer {
         &mut self,
         change: impl FnOnce(&Transaction<'_>, &mut Interned) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.in_turn(|transaction, interned, _| {
+        self.in_turn(|transaction, interned| {
             let outcomes = change(transaction, interned)?;
             let seq = transaction.query_row(
                 "UPDATE meta SET people_seq = people_seq + 1 RETURNING people_seq",
@@ -102,88 +135,131 @@ impl Writer {
                 |row| row.get(0),
             )?;
             interned.advance(seq);
-            Ok(outcomes)
+            Ok((outcomes, None))
         })
     }
 
-    /// Takes one step in counting the past.
-    pub(super) fn count_some(&mut self) -> Result<Step, StoreError> {
-        let step = self.in_turn(|transaction, _, tagging| {
-            let step = past::step(transaction, tagging)?;
-            match step {
-                Step::Idle | Step::More => {}
-                Step::Begun => {
-                    transaction.execute("UPDATE meta SET segments_seq = segments_seq + 1", [])?;
-                }
-                Step::Ended => {
-                    let bump =
-                        "UPDATE meta SET segments_seq = segments_seq + 1, catalog_seq = catalog_seq + 1";
-                    transaction.execute(bump, [])?;
-                }
-            }
-            Ok(step)
-        })?;
-        if step == Step::Ended {
-            self.publish()?;
-        }
-        Ok(step)
-    }
-
-    /// Runs a transaction that records or counts, over caches that are as new as the state it sees. When it fails they
-    /// are void: they may hold what was never committed.
+    /// Runs a transaction over caches that are as new as the state it sees, and puts what it did to days into the log before
+    /// anybody hears of it. When it fails the caches are void: they may hold what was never committed.
     fn in_turn<T>(
         &mut self,
-        work: impl FnOnce(&Transaction<'_>, &mut Interned, &mut Tagging) -> Result<T, StoreError>,
+        work: impl FnOnce(&Transaction<'_>, &mut Interned) -> Result<Done<T>, StoreError>,
     ) -> Result<T, StoreError> {
-        let (connection, interned, tagging) = (&mut self.connection, &mut self.interned, &mut self.tagging);
+        self.check_writing()?;
+        let (connection, interned, log) = (&mut self.connection, &mut self.interned, &self.log);
+        let mut others_wrote = false;
         let run = || {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let (segments, people) = transaction
-                .prepare_cached("SELECT segments_seq, people_seq FROM meta")?
+            let (people, newest): (_, i64) = transaction
+                .prepare_cached("SELECT people_seq, commit_seq FROM meta")?
                 .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            tagging.refresh(&transaction, segments)?;
+            others_wrote = newest > log.complete_to();
             interned.refresh(people);
-            let value = work(&transaction, interned, tagging)?;
+            let (value, commits) = work(&transaction, interned)?;
+            let _order = log.in_order();
             transaction.commit()?;
+            if let Some((seq, commits)) = commits {
+                log.append(seq, commits);
+            }
             Ok(value)
         };
         let result = run();
-        if result.is_err() {
-            self.interned.forget();
-            self.tagging.forget();
-        } else if self.yields {
-            std::thread::sleep(std::time::Duration::from_millis(3));
+        let result = self.committed(result);
+        if others_wrote && result.is_ok() {
+            self.look();
+        }
+        match &result {
+            Ok(_) => self.give_way(),
+            Err(_) => self.interned.forget(),
         }
         result
+    }
+
+    /// What is a duplicate here may have been recorded by another process a moment ago: whoever hears that it is recorded
+    /// finds it counted.
+    fn look(&self) {
+        if let Err(error) = watch::look(&self.connection, &self.published, &self.log) {
+            tracing::warn!(%error, "can't look for changes by other processes; it is tried again within a second");
+        }
+    }
+
+    fn give_way(&self) {
+        if self.yields {
+            std::thread::sleep(std::time::Duration::from_millis(3));
+        }
+    }
+
+    /// Whether a transaction may begin.
+    fn check_writing(&mut self) -> Result<(), StoreError> {
+        self.condition.check_writing()?;
+        self.journal.check_room(&self.connection)
+    }
+
+    /// What a transaction came to: what went into a file that nobody will find again is not acknowledged.
+    fn committed<T>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        let value = self.condition.noting(result)?;
+        self.condition.check_files()?;
+        self.journal.after_commit(&self.connection);
+        Ok(value)
+    }
+
+    /// Tries to move the journal where that failed before.
+    pub(super) fn retry_journal(&mut self) {
+        self.journal.retry(&self.connection);
     }
 
     /// Leaves one file without a journal behind. Beside a server that is the server's job: waiting for its readers
     /// would only make a command slow.
     pub(super) fn finish(&self) {
-        if !self.yields
-            && let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-        {
-            tracing::warn!(%error, "the journal stays behind; the next start reads it");
+        if self.condition.check_files().is_err() {
+            abandon(&self.connection);
+            return;
+        }
+        if !self.yields {
+            self.empty_journal();
         }
     }
 
-    /// Runs a change of the catalog in a transaction of its own and reloads the catalog, so that this
-    /// process sees it at once.
-    pub(super) fn change_catalog<T>(
+    /// Moves the journal into the database and leaves it empty, unless a reader or the disk prevents that.
+    pub(super) fn empty_journal(&self) {
+        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            tracing::warn!(%error, "the journal stays behind; it is moved into the database later");
+        }
+    }
+
+    /// Runs a change in a transaction of its own.
+    pub(super) fn transact<T>(
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let value = change(&transaction)?;
-        transaction.execute("UPDATE meta SET catalog_seq = catalog_seq + 1", [])?;
-        transaction.commit()?;
-        self.publish()?;
-        Ok(value)
+        self.check_writing()?;
+        let connection = &mut self.connection;
+        let run = || {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = change(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        let changed = run();
+        self.committed(changed)
     }
 
-    fn publish(&self) -> Result<(), StoreError> {
-        self.published.reload(&self.connection, &self.counters)
+    /// Runs a change of the catalog in a transaction of its own; whether it changed anything. Then the catalog is read again, so
+    /// that this process sees it at once.
+    pub(super) fn change_catalog(
+        &mut self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<bool, StoreError>,
+    ) -> Result<bool, StoreError> {
+        let is_changed = self.transact(|transaction| {
+            let is_changed = change(transaction)?;
+            if is_changed {
+                transaction.execute("UPDATE meta SET catalog_seq = catalog_seq + 1", [])?;
+            }
+            Ok(is_changed)
+        })?;
+        if is_changed {
+            self.published.publish(Snapshot::load(&self.connection)?);
+        }
+        Ok(is_changed)
     }
 }

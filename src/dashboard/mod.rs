@@ -1,0 +1,140 @@
+//! The dashboard: pages for people, made on the server.
+//!
+//! [`router`] has all of them. `visitors` knows who is in, `guest` who asks and `entrance` how to get in; `shell` is the frame
+//! of every page, `texts`, `locale` and `dates` say things in its reader's words, `chart` draws, `overview` is the first
+//! page and `shares` shows one to others. Nothing here counts: the store does, and the API asks it the same questions.
+
+mod assets;
+mod chart;
+mod cookies;
+mod dates;
+mod entrance;
+mod forgery;
+mod guest;
+mod locale;
+mod overview;
+mod place;
+mod respond;
+mod shares;
+mod shell;
+mod texts;
+mod token;
+mod visitors;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, Response, StatusCode};
+use axum::routing::{get, post};
+use ipnet::IpNet;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+pub use self::place::{PublicUrl, PublicUrlError};
+pub use self::shares::{Share, list as list_shares, revoke as revoke_share};
+pub use self::token::Token;
+pub use self::visitors::make_link;
+
+use self::visitors::Visitors;
+use crate::count::Counter;
+use crate::model::Millis;
+use crate::store::Store;
+
+/// Pages that are made at one time. They share the store with the API, and are no export: they draw on nobody's budget.
+const MAX_PAGES: usize = 16;
+/// How long one waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What an operator may set.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Under which address people reach it.
+    pub public_url: Option<PublicUrl>,
+    /// Proxies that are believed what they say about a request.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whoever asks is signed in at once: for a store of made-up sessions.
+    pub open: bool,
+}
+
+/// What pages share. Clones are handles.
+#[derive(Clone)]
+struct Dashboard(Arc<Shared>);
+
+struct Shared {
+    store: Arc<dyn Store>,
+    counter: Counter,
+    settings: Settings,
+    visitors: Visitors,
+    turns: Semaphore,
+}
+
+impl Dashboard {
+    fn store(&self) -> &dyn Store {
+        self.0.store.as_ref()
+    }
+
+    fn shared_store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    fn counter(&self) -> &Counter {
+        &self.0.counter
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    fn visitors(&self) -> &Visitors {
+        &self.0.visitors
+    }
+
+    fn now(&self) -> Millis {
+        jiff::Timestamp::now().as_millisecond()
+    }
+
+    /// A turn to make a page; `None`: too many are being made.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = tokio::time::timeout(PATIENCE, self.0.turns.acquire()).await;
+        turn.ok().and_then(Result::ok)
+    }
+}
+
+/// All pages, over an open store; `counter` is the one that the API asks as well.
+pub fn router(store: Arc<dyn Store>, counter: Counter, settings: Settings) -> Router {
+    let dashboard = Dashboard(Arc::new(Shared {
+        visitors: Visitors::new(store.clone()),
+        store,
+        counter,
+        settings,
+        turns: Semaphore::new(MAX_PAGES),
+    }));
+    Router::new()
+        .route("/", get(overview::page_of))
+        .route("/ui/chart.svg", get(overview::picture_of))
+        .route("/ui/series.csv", get(overview::csv_of))
+        .route("/ui/live", get(overview::live_of))
+        .route("/ui/shares", get(shares::managing_page_of).post(shares::change))
+        .route("/share/{token}", get(shares::shown_page_of))
+        .route("/ui/sign-in", get(entrance::sign_in))
+        .route("/ui/sign-out", post(entrance::sign_out))
+        .route("/ui/enter", get(entrance::show_link).post(entrance::enter))
+        .route("/ui/a/{hash}/{name}", get(assets::asset))
+        .route("/ui", get(nothing_here))
+        .route("/ui/{*path}", get(nothing_here))
+        .with_state(dashboard)
+}
+
+async fn nothing_here(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    match dashboard.asking(&parts) {
+        Err(answer) => answer,
+        Ok(asking) => {
+            let texts = asking.texts;
+            let on = ("/", texts.back_to_the_overview);
+            asking.saying(StatusCode::NOT_FOUND, texts.nothing_here, "", on)
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The frame of every page: its head, the way to other pages, and the way out.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::assets::{ICON, SCRIPT, STYLE};
+use super::locale::{Language, Locale};
+use super::texts::Texts;
+use super::{dates, forgery};
+
+/// What a page says around its content.
+pub(super) struct Shell<'a> {
+    pub(super) locale: Locale,
+    /// Of the browser's tab, before the product's name.
+    pub(super) title: &'a str,
+    /// Where whoever is signed in may go; `None` for pages that anybody sees.
+    pub(super) inside: Option<Inside<'a>>,
+    /// After how many seconds the page is loaded again, and from where.
+    pub(super) refresh: Option<(u32, String)>,
+}
+
+/// Pages that are in the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Here {
+    Overview,
+    Shares,
+}
+
+/// What only who is signed in sees.
+pub(super) struct Inside<'a> {
+    /// Names of workspaces, their pages, and whether each is shown.
+    pub(super) workspaces: Vec<(&'a str, String, bool)>,
+    /// The address of the page in the other language.
+    pub(super) translated: String,
+    /// The overview that belongs to what is shown.
+    pub(super) overview: String,
+    /// Share links of what is shown.
+    pub(super) shares: String,
+    /// Which page this is.
+    pub(super) here: Here,
+    /// Against forgery.
+    pub(super) form_token: &'a str,
+}
+
+impl Shell<'_> {
+    /// A whole page.
+    pub(super) fn page(&self, content: Markup) -> Markup {
+        let texts = Texts::of(self.locale.language);
+        html! {
+            (DOCTYPE)
+            html lang=(self.locale.language.code()) data-copied=(texts.copied) {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    @if let Some((seconds, address)) = &self.refresh {
+                        meta http-equiv="refresh" content={(seconds) ";url=" (address)};
+                    }
+                    title { (self.title) " · sessionmeter" }
+                    link rel="icon" href=(ICON.path) type="image/svg+xml";
+                    link rel="stylesheet" href=(STYLE.path);
+                    @if self.inside.is_some() { script type="module" src=(SCRIPT.path) {} }
+                }
+                body {
+                    @match &self.inside {
+                        Some(inside) => { (self.top(inside, texts)) main #content { (content) } }
+                        None => main #content { (content) },
+                    }
+                }
+            }
+        }
+    }
+
+    fn top(&self, inside: &Inside<'_>, texts: &Texts) -> Markup {
+        let other = other(self.locale.language);
+        html! {
+            a.skip href="#content" { (texts.skip) }
+            header.top { div {
+                a.brand href="/" { "sessionmeter" }
+                @if inside.workspaces.len() > 1 { (workspaces(inside, texts)) }
+                nav aria-label=(texts.pages) {
+                    @for (here, address, name) in [
+                        (Here::Overview, &inside.overview, texts.overview),
+                        (Here::Shares, &inside.shares, texts.share_links),
+                    ] {
+                        a href=(address) aria-current=[(here == inside.here).then_some("page")] { (name) }
+                    }
+                    a href="/reference" { (texts.reference) }
+                }
+                .end {
+                    a href=(inside.translated) lang=(other.code()) hreflang=(other.code()) { (dates::own_name(other)) }
+                    form method="post" action="/ui/sign-out" {
+                        (forgery::field(inside.form_token))
+                        button { (texts.sign_out) }
+                    }
+                }
+            } }
+        }
+    }
+}
+
+/// The language that a page can be read in besides.
+pub(super) fn other(language: Language) -> Language {
+    match language {
+        Language::English => Language::Spanish,
+        Language::Spanish => Language::English,
+    }
+}
+
+fn workspaces(inside: &Inside<'_>, texts: &Texts) -> Markup {
+    let shown = inside.workspaces.iter().find(|(.., shown)| *shown);
+    html! {
+        details.menu {
+            summary {
+                span.unseen { (texts.workspace) ": " }
+                bdi { (shown.map(|(name, ..)| *name).unwrap_or_default()) }
+            }
+            ul {
+                @for (name, address, shown) in &inside.workspaces {
+                    li { a href=(address) aria-current=[shown.then_some("true")] { bdi { (name) } } }
+                }
+            }
+        }
+    }
+}

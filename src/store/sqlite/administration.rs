@@ -1,0 +1,121 @@
+//! Changes of workspaces, apps, keys and segments.
+
+use std::path::Path;
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
+
+use super::batch::Batch;
+use super::{now, recovery, rows};
+use crate::catalog::{Change, Records, Refusal};
+use crate::model::{KeyId, Millis, WorkspaceId};
+use crate::store::StoreError;
+
+/// Makes a change in the store that lies in `file`; whether anything is different now.
+pub(super) fn change(transaction: &Transaction<'_>, change: Change, file: &Path) -> Result<bool, StoreError> {
+    let records = rows::read(transaction)?;
+    let was_empty = records.workspaces.is_empty();
+    let (_, changed) = change.apply(records, now())?;
+    if was_empty && !changed.saved.workspaces.is_empty() {
+        recovery::check_founding(file)?;
+    }
+    remove(transaction, &changed.removed)?;
+    rows::save(transaction, &changed.saved)?;
+    Ok(!changed.is_empty())
+}
+
+fn remove(transaction: &Transaction<'_>, removed: &Records) -> Result<(), StoreError> {
+    for workspace in &removed.workspaces {
+        remove_workspace(transaction, &workspace.id)?;
+    }
+    for app in &removed.apps {
+        let sessions = "SELECT 1 FROM sessions WHERE app = (SELECT ordinal FROM apps WHERE id = ?1)";
+        refuse_sessions(transaction, "app", sessions, &app.id)?;
+        transaction.execute("DELETE FROM apps WHERE id = ?1", [&app.id])?;
+    }
+    for key in &removed.keys {
+        transaction.execute("DELETE FROM api_keys WHERE id = ?1", [&key.id])?;
+    }
+    for segment in &removed.segments {
+        transaction.execute("DELETE FROM segments WHERE id = ?1", [&segment.id])?;
+    }
+    if !removed.workspaces.is_empty() || !removed.apps.is_empty() {
+        // Writers remember people by numbers that may be given again.
+        transaction.execute("UPDATE meta SET people_seq = people_seq + 1", [])?;
+    }
+    Ok(())
+}
+
+/// Removes a workspace with all that is in it, also what this version can't read.
+fn remove_workspace(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
+    let sessions = "SELECT 1 FROM apps WHERE workspace = (SELECT ordinal FROM workspaces WHERE id = ?1)
+                    AND EXISTS (SELECT 1 FROM sessions WHERE app = apps.ordinal)";
+    refuse_sessions(transaction, "workspace", sessions, id)?;
+    let ordinal = "(SELECT ordinal FROM workspaces WHERE id = ?1)";
+    // The number may be given again: nobody of this workspace must be found under it.
+    let forget = format!("UPDATE identities SET value = NULL, attributes = NULL WHERE workspace = {ordinal}");
+    transaction.execute(&forget, [id])?;
+    for table in ["segments", "api_keys", "apps"] {
+        let delete = format!("DELETE FROM {table} WHERE workspace = {ordinal}");
+        transaction.execute(&delete, [id])?;
+    }
+    transaction.execute("DELETE FROM workspaces WHERE id = ?1", [id])?;
+    Ok(())
+}
+
+fn refuse_sessions(
+    transaction: &Transaction<'_>,
+    noun: &'static str,
+    sessions: &str,
+    id: &str,
+) -> Result<(), StoreError> {
+    if transaction.prepare(sessions)?.exists([id])? {
+        return Err(Refusal::HoldsSessions(noun).into());
+    }
+    Ok(())
+}
+
+/// Notes when keys were last used.
+pub(super) fn note_key_use(
+    transaction: &Transaction<'_>,
+    uses: &[(KeyId, Millis)],
+) -> Result<(), StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "UPDATE api_keys SET last_used_at = MAX(COALESCE(last_used_at, 0), ?2) WHERE id = ?1",
+    )?;
+    for (key, used_at) in uses {
+        statement.execute(params![key.to_string(), used_at])?;
+    }
+    Ok(())
+}
+
+/// What a batch refers to may have been deleted since it was prepared, and its number given to another app.
+pub(super) fn check_apps(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {
+    let mut statement = transaction.prepare_cached("SELECT id FROM apps WHERE ordinal = ?1")?;
+    let mut checked = None;
+    for (row, delivery) in batch.by_key() {
+        let (app, _) = row.of;
+        if checked == Some(app) {
+            continue;
+        }
+        let id: Option<String> = statement.query_row([app], |row| row.get(0)).optional()?;
+        if id != Some(delivery.session.app().to_string()) {
+            return Err(StoreError::changed_meanwhile());
+        }
+        checked = Some(app);
+    }
+    Ok(())
+}
+
+/// The same of a workspace.
+pub(super) fn check_workspace(
+    transaction: &Transaction<'_>,
+    workspace: WorkspaceId,
+    expected: i64,
+) -> Result<(), StoreError> {
+    let mut statement =
+        transaction.prepare_cached("SELECT 1 FROM workspaces WHERE ordinal = ?1 AND id = ?2")?;
+    if statement.exists(params![expected, workspace.to_string()])? {
+        return Ok(());
+    }
+    Err(StoreError::changed_meanwhile())
+}

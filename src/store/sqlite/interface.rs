@@ -1,0 +1,234 @@
+//! What the store promises, handed to the parts that do it.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::background::Background;
+use super::upkeep::Upkeep;
+use super::{SqliteStore, administration, backup, beside, copying, counting, export, rows, verify, watch};
+use crate::catalog::{Catalog, Change, Records};
+use crate::model::{AppId, KeyId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
+use crate::rollup::{Cells, People};
+use crate::store::records::{SessionRecord, UserRecord};
+use crate::store::{
+    Administration, DayVersion, Progress, Recorded, Rollups, Scope, Selection, Sessions, StoreError, Updated,
+    Usage, Users, Verification, Whose,
+};
+
+#[async_trait]
+impl Sessions for SqliteStore {
+    async fn update_users(
+        &self,
+        workspace: WorkspaceId,
+        updates: Vec<UserUpdate>,
+    ) -> Result<Vec<Updated>, StoreError> {
+        self.on_writer(move |writer| writer.update_users(workspace, &updates))
+            .await
+    }
+
+    async fn record(&self, sessions: Vec<Session>) -> Result<Vec<Recorded>, StoreError> {
+        self.record_all(sessions.into_iter().map(|session| (session, None)))
+            .await
+    }
+
+    async fn end_sessions(&self, ends: Vec<SessionEnd>) -> Result<Vec<bool>, StoreError> {
+        let snapshot = self.published.load_full();
+        self.on_writer(move |writer| writer.end_sessions(&ends, &snapshot.apps))
+            .await
+    }
+
+    async fn export(
+        &self,
+        selection: Selection,
+        batches: mpsc::Sender<Vec<Session>>,
+    ) -> Result<(), StoreError> {
+        self.on_reader(move |connection| {
+            export::export(connection, &selection, &batches, |session, _| session)
+        })
+        .await
+    }
+
+    async fn dump_users(&self, batches: mpsc::Sender<Vec<UserRecord>>) -> Result<(), StoreError> {
+        self.on_reader(move |connection| copying::users(connection, &batches))
+            .await
+    }
+
+    async fn dump_sessions(
+        &self,
+        selection: Selection,
+        batches: mpsc::Sender<Vec<SessionRecord>>,
+    ) -> Result<(), StoreError> {
+        let item = |session, recorded: &str| SessionRecord {
+            session,
+            recorded: recorded.to_owned(),
+        };
+        self.on_reader(move |connection| export::export(connection, &selection, &batches, item))
+            .await
+    }
+
+    async fn adopt_users(&self, users: Vec<UserRecord>) -> Result<(), StoreError> {
+        self.on_writer(move |writer| writer.adopt_users(&users)).await
+    }
+
+    async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError> {
+        let sessions = sessions.into_iter();
+        self.record_all(sessions.map(|record| (record.session, Some(record.recorded))))
+            .await
+            .map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Rollups for SqliteStore {
+    async fn count(&self, scope: Scope, whose: Whose<'_>, edges: &[i64]) -> Result<Vec<u64>, StoreError> {
+        let asked = self.asked(scope, whose, edges)?;
+        self.counting.count(asked).await
+    }
+
+    async fn users(&self, scope: Scope, whose: Whose<'_>, edges: &[i64]) -> Result<Users, StoreError> {
+        let asked = self.asked(scope, whose, edges)?;
+        self.counting.users(asked).await
+    }
+
+    async fn prepare_answers(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), StoreError> {
+        let (published, seq) = (self.published.clone(), self.opened_at);
+        let days = self
+            .on_reader(move |connection| {
+                counting::complete_days_without_rollup(connection, seq, &published.load().app_ids())
+            })
+            .await?;
+        let total = days.iter().map(|day| day.sessions).sum();
+        self.counting.build_now(days, &|done| progress(done, total)).await
+    }
+
+    async fn days(&self, apps: &[AppId], days: RangeInclusive<i64>) -> Result<Vec<DayVersion>, StoreError> {
+        let apps = {
+            let snapshot = self.published.load();
+            let ordinal = |app: &AppId| snapshot.apps.get(app).map(|(ordinal, _)| (*ordinal, *app));
+            apps.iter().filter_map(ordinal).collect()
+        };
+        self.counting.days(apps, days).await
+    }
+
+    async fn cells(&self, days: &[(AppId, i64)]) -> Result<Vec<(DayVersion, Arc<Cells>)>, StoreError> {
+        self.counting.parts(self.days_of(days)?).await
+    }
+
+    async fn people(&self, days: &[(AppId, i64)]) -> Result<Vec<(DayVersion, Arc<People>)>, StoreError> {
+        self.counting.parts(self.days_of(days)?).await
+    }
+
+    async fn properties(&self, _: WorkspaceId, combinations: &[u64]) -> Result<Vec<Arc<str>>, StoreError> {
+        self.counting.properties(combinations.to_vec()).await
+    }
+
+    fn prepare(&self, days: &[(AppId, i64)]) {
+        if let Ok(days) = self.days_of(days) {
+            self.counting.build(days);
+        }
+    }
+}
+
+#[async_trait]
+impl Administration for SqliteStore {
+    fn catalog(&self) -> Arc<Catalog> {
+        self.published.load().catalog.clone()
+    }
+
+    async fn refresh(&self) -> Result<(), StoreError> {
+        let (published, log) = (self.published.clone(), self.log.clone());
+        self.on_reader(move |connection| watch::look(connection, &published, &log))
+            .await
+    }
+
+    async fn change(&self, change: Change) -> Result<bool, StoreError> {
+        let file = self.file.clone();
+        let makes_first = matches!(change, Change::First(..));
+        self.on_writer(move |writer| {
+            let is_changed =
+                writer.change_catalog(|transaction| administration::change(transaction, change, &file))?;
+            if is_changed && makes_first {
+                // Whatever becomes of the journal, the key that is shown now goes on to work.
+                writer.empty_journal();
+            }
+            Ok(is_changed)
+        })
+        .await
+    }
+
+    async fn note_key_use(&self, uses: Vec<(KeyId, Millis)>) -> Result<(), StoreError> {
+        self.on_writer(move |writer| {
+            writer
+                .change_catalog(|transaction| administration::note_key_use(transaction, &uses).map(|()| true))
+        })
+        .await
+        .map(|_| ())
+    }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.on_reader(|connection| {
+            connection.query_row("SELECT commit_seq FROM meta", [], |_| Ok(()))?;
+            Ok(())
+        })
+        .await?;
+        self.condition.check_all()
+    }
+
+    async fn usage(&self) -> Result<Usage, StoreError> {
+        let bytes = ["", "-wal", "-shm"]
+            .iter()
+            .filter_map(|suffix| std::fs::metadata(beside(&self.file, suffix)).ok())
+            .map(|metadata| metadata.len())
+            .sum();
+        Ok(Usage {
+            bytes,
+            ..self.condition.usage()
+        })
+    }
+
+    async fn verify(&self, progress: Progress) -> Result<Verification, StoreError> {
+        let file = self.file.clone();
+        self.on_reader(move |connection| verify::verify(connection, &file, progress.as_ref()))
+            .await
+    }
+
+    async fn backup(&self, file: &Path) -> Result<(), StoreError> {
+        let file = file.to_owned();
+        self.on_reader(move |connection| backup::backup(connection, &file, &|_| {}))
+            .await
+    }
+
+    async fn records(&self) -> Result<Records, StoreError> {
+        self.on_reader(|connection| {
+            let transaction = connection.unchecked_transaction()?;
+            rows::read(&transaction)
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        self.jobs.lock().take();
+        let threads = self.threads.lock().take();
+        if let Some(threads) = threads {
+            let counting = self.counting.clone();
+            let (readers, condition) = (self.readers.clone(), self.condition.clone());
+            let ended = tokio::task::spawn_blocking(move || {
+                threads.upkeep.into_iter().for_each(Upkeep::stop);
+                if condition.check_files().is_err() {
+                    readers.abandon();
+                }
+                threads.watch.stop();
+                threads.background.into_iter().for_each(Background::stop);
+                counting.stop();
+                threads.writer.join().is_ok()
+            });
+            if !ended.await.unwrap_or(false) {
+                tracing::error!("the store's writer did not end cleanly");
+            }
+        }
+    }
+}

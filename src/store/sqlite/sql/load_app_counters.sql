@@ -1,1 +1,0 @@
-SELECT quarter, sessions, segments FROM counters WHERE app = ?1

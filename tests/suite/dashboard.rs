@@ -1,0 +1,124 @@
+//! The dashboard: who gets in, whether its numbers are the API's, and what a browser sees of it.
+
+mod browser;
+mod entrance;
+mod numbers;
+mod rows;
+mod shares;
+
+use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::redirect::Policy;
+
+use crate::support::{Answer, Server, send};
+
+/// Somebody with a browser: cookies are kept, redirects are seen.
+pub struct Visitor {
+    client: Client,
+    url: String,
+    cookies: Vec<(String, String)>,
+}
+
+impl Visitor {
+    /// Who is not in.
+    pub fn new(server: &Server) -> Self {
+        let client = Client::builder().no_proxy().redirect(Policy::none());
+        Self {
+            client: client.build().unwrap(),
+            url: server.url.clone(),
+            cookies: Vec::new(),
+        }
+    }
+
+    /// Who came in by a link.
+    pub fn signed_in(server: &Server) -> Self {
+        let mut visitor = Self::new(server);
+        let entered = visitor.follow(&link(server));
+        assert_eq!(entered.status, 303, "{}", entered.text);
+        visitor
+    }
+
+    /// Opens a link and presses its button.
+    pub fn follow(&mut self, link: &str) -> Answer {
+        let (path, code) = parts(link);
+        let page = self.get(&path);
+        let form = form_token(&page.text);
+        self.post("/ui/enter", &format!("form={form}&code={code}"))
+    }
+
+    pub fn get(&mut self, path: &str) -> Answer {
+        let request = self.client.get(format!("{}{path}", self.url));
+        self.send(request)
+    }
+
+    pub fn get_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.client.get(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request)
+    }
+
+    pub fn post(&mut self, path: &str, body: &str) -> Answer {
+        self.post_with(path, body, &[])
+    }
+
+    pub fn post_with(&mut self, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self
+            .client
+            .post(format!("{}{path}", self.url))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request)
+    }
+
+    /// What it would send.
+    pub fn cookie(&self) -> String {
+        let pairs: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        pairs.join("; ")
+    }
+
+    fn send(&mut self, request: RequestBuilder) -> Answer {
+        let request = match self.cookies.is_empty() {
+            true => request,
+            false => request.header("cookie", self.cookie()),
+        };
+        let answer = send(request);
+        for cookie in answer.headers.get_all("set-cookie") {
+            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            self.cookies.retain(|(known, _)| known != name);
+            if !value.is_empty() {
+                self.cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        answer
+    }
+}
+
+/// A link that opens once.
+pub fn link(server: &Server) -> String {
+    let made = server.command(&["dashboard", "link"]);
+    made["url"].as_str().unwrap().to_owned()
+}
+
+/// The path of a link, and its code.
+pub fn parts(link: &str) -> (String, String) {
+    let (_, path) = link.split_once("/ui/").unwrap();
+    let (_, code) = path.split_once("code=").unwrap();
+    (format!("/ui/{path}"), code.to_owned())
+}
+
+/// What a page's form carries against forgery.
+pub fn form_token(page: &str) -> String {
+    let (_, rest) = page
+        .split_once("name=\"form\" value=\"")
+        .unwrap_or_else(|| panic!("no form: {page}"));
+    rest.split('"').next().unwrap().to_owned()
+}

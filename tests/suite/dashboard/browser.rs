@@ -1,0 +1,127 @@
+//! What a browser sees: headless Chromium, in two themes, two languages and three widths, with axe-core looking too.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::support::packages;
+use crate::support::random::Random;
+
+/// Bytes of a whole page with all that it loads.
+const MAX_WEIGHT: u64 = 150_000;
+
+/// Two months of sessions of two apps, and a segment.
+fn filled() -> Server {
+    let server = Server::start();
+    let second = server.command(&["app", "create", "Second (web)", "--workspace", "default"]);
+    let apps = [json!(server.app), second["id"].clone()];
+    let filter = json!({"field": "country", "op": "eq", "value": "BR"}).to_string();
+    server.command(&[
+        "segment",
+        "create",
+        "Brazil",
+        "--workspace",
+        "default",
+        "--filter",
+        &filter,
+    ]);
+    let now = jiff::Timestamp::now().as_second();
+    let mut random = Random::new(7);
+    let sessions: Vec<Value> = (0..6_000)
+        .map(|nth| {
+            json!({
+                "app_id": random.pick(&apps), "session_id": format!("s{nth}"),
+                "started_at": now - random.range(0, 60 * 86_400), "user_id": format!("u{}", random.below(500)),
+                "platform": *random.pick(&["ios", "android", "web"]), "country": *random.pick(&["BR", "MX", "US", "DE"]),
+                "app_version": *random.pick(&["4.9", "4.10"]), "language": *random.pick(&["pt-BR", "es-MX", "en"]),
+            })
+        })
+        .collect();
+    server.record(&sessions);
+    server
+}
+
+/// What is seen in a browser. The variable `SCREENSHOTS` names a folder for pictures of it.
+fn look(server: &Server, paths: &[&str]) -> Value {
+    let screenshots = std::env::var_os("SCREENSHOTS").unwrap_or_default();
+    let mut look = Command::new("node");
+    look.arg(packages::source("tests/suite/dashboard/page.mjs"))
+        .arg(packages::node("tests/suite/dashboard"))
+        .arg(packages::program(
+            &["chromium", "chromium-browser", "google-chrome"],
+            "chromium",
+        ))
+        .args([&server.url, &link(server)])
+        .arg(screenshots)
+        .args(paths);
+    serde_json::from_str(&packages::run("the dashboard is looked at", &mut look)).unwrap()
+}
+
+#[test]
+fn every_page_is_light_asks_nobody_else_and_can_be_read_by_everybody() {
+    let server = filled();
+    let empty = "/?ending_at=2019-01-01&length=7";
+    let seen = look(
+        &server,
+        &[
+            "/",
+            "/?unit=hour&group_by=country&split=1&metric=sessions",
+            empty,
+            "/?length=0",
+            "/ui/shares",
+        ],
+    );
+    assert_eq!(seen["entered"], "/");
+    for page in seen["looks"].as_array().unwrap() {
+        let name = page["name"].as_str().unwrap();
+        // A refusal is a page with a status, which a browser notes.
+        let refused = name.starts_with("3-");
+        let errors = page["errors"].as_array().unwrap();
+        assert!(
+            errors.is_empty() || refused && errors.len() == 1,
+            "{name}: {errors:?}"
+        );
+        assert_eq!(page["violations"], json!([]), "{name}");
+        assert_eq!(page["scrolls"], false, "{name}");
+        let drawings = u64::from(!refused && !name.starts_with("4-"));
+        assert_eq!(page["drawings"], drawings, "{name}");
+        let weight = page["weight"].as_u64().unwrap();
+        assert!(weight > 10_000 && weight < MAX_WEIGHT, "{name}: {weight} bytes");
+        for asked in page["asked"].as_array().unwrap() {
+            assert!(
+                asked.as_str().unwrap().starts_with(&server.url),
+                "{name}: {asked}"
+            );
+        }
+    }
+    let plain = &seen["plain"];
+    assert!(plain["drawn"].as_u64().unwrap() >= 3, "{plain}");
+    assert_eq!((&plain["rows"], &plain["hidden"]), (&json!(28), &json!(0)));
+    assert_eq!((&plain["row"], &plain["unit"]), (&json!(true), &json!("hour")));
+    let keyboard = &seen["keyboard"];
+    assert_eq!(keyboard["errors"], json!([]));
+    let text = |value: &Value| value.as_str().unwrap().trim().to_owned();
+    let starts = |spoken: &Value, row: &Value| {
+        let (spoken, row) = (text(spoken), text(row));
+        assert!(
+            spoken.starts_with(&row) && spoken.contains("Sessions "),
+            "{spoken}: {row}"
+        );
+    };
+    starts(&keyboard["newest"], &keyboard["rows"][0]);
+    starts(&keyboard["before"], &keyboard["rows"][1]);
+    starts(&keyboard["oldest"], &keyboard["rows"][2]);
+    assert_eq!(
+        (&keyboard["tip"], &keyboard["gone"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(keyboard["png"], json!(["PNG", 2_224, true]));
+    let copied = text(&keyboard["copied"]);
+    assert!(
+        copied.starts_with("curl -H \"Authorization: Bearer $KEY\""),
+        "{copied}"
+    );
+    assert_eq!(keyboard["address"], format!("{}/?length=7", server.url));
+    assert_eq!(keyboard["out"], "sessionmeter dashboard link");
+}

@@ -1,0 +1,116 @@
+// Looks at pages of the dashboard in a browser and says what is seen as JSON.
+// Usage: node page.mjs MODULES CHROMIUM URL LINK SCREENSHOTS PATH…  (SCREENSHOTS may be empty)
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+const [modules, executablePath, url, link, screenshots, ...paths] = process.argv.slice(2);
+const require = createRequire(`${modules}/`);
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"];
+const browser = await chromium.launch({ executablePath, args });
+const seen = { looks: [] };
+
+// As people come in: open the link, press the button.
+const first = await browser.newContext();
+const door = await first.newPage();
+await door.goto(link);
+await door.getByRole("button").click();
+seen.entered = new URL(door.url()).pathname;
+const cookies = await first.cookies();
+await first.close();
+
+const sizes = { wide: { width: 1280, height: 900 }, middle: { width: 800, height: 900 }, narrow: { width: 390, height: 844 } };
+async function open(options, path) {
+  const context = await browser.newContext(options);
+  await context.addCookies(cookies);
+  const page = await context.newPage();
+  const errors = [], asked = [], bodies = [];
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("request", (request) => asked.push(request.url()));
+  page.on("response", (response) => bodies.push(response.body().then((body) => body.length, () => 0)));
+  await page.goto(`${url}${path}`, { waitUntil: "networkidle" });
+  return { context, page, errors, asked, weight: async () => (await Promise.all(bodies)).reduce((sum, bytes) => sum + bytes, 0) };
+}
+
+for (const [number, path] of paths.entries()) {
+  for (const size of Object.keys(sizes)) {
+    for (const colorScheme of ["light", "dark"]) {
+      for (const locale of ["en-US", "es-ES"]) {
+        if (size === "middle" && (colorScheme === "dark" || locale === "es-ES")) continue;
+        const name = `${number}-${size}-${colorScheme}-${locale}`;
+        const { context, page, errors, asked, weight } = await open({ viewport: sizes[size], colorScheme, locale, bypassCSP: true }, path);
+        await page.evaluate(axe);
+        const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+        seen.looks.push({
+          name, errors, asked, weight: await weight(),
+          scrolls: await page.evaluate(() => document.documentElement.scrollWidth > innerWidth),
+          drawings: await page.evaluate(() => [...document.querySelectorAll(".chart > svg")].filter((svg) => svg.getBoundingClientRect().width > 0).length),
+          violations: found.violations.map((one) => `${one.impact} ${one.id}: ${one.nodes.map((node) => node.html).join(" ").slice(0, 300)}`),
+        });
+        if (screenshots) await page.screenshot({ path: `${screenshots}/${name}.png`, fullPage: true });
+        await context.close();
+      }
+    }
+  }
+}
+
+// Without a script everything that is read is there.
+{
+  const { context, page } = await open({ viewport: sizes.wide, javaScriptEnabled: false }, paths[0]);
+  seen.plain = {
+    drawn: await page.locator(".chart > svg.wide .line").count(),
+    rows: await page.locator("table.units-table tbody tr").count(),
+    hidden: await page.getByRole("button", { name: "PNG" }).count(),
+  };
+  await page.locator(".shares a").first().click();
+  seen.plain.row = new URL(page.url()).search.startsWith("?app_id=");
+  await page.getByRole("link", { name: "Hour", exact: true }).click();
+  seen.plain.unit = new URL(page.url()).searchParams.get("unit");
+  await context.close();
+}
+
+// By keyboard alone, under the page's own policy.
+{
+  const { context, page, errors } = await open({ viewport: sizes.wide, acceptDownloads: true, permissions: ["clipboard-read", "clipboard-write"] }, paths[0]);
+  const said = () => page.locator("[data-said]").textContent();
+  await page.locator(".chart").focus();
+  await page.keyboard.press("ArrowLeft");
+  const newest = await said();
+  await page.keyboard.press("ArrowLeft");
+  const before = await said();
+  await page.keyboard.press("Home");
+  const oldest = await said();
+  const tip = await page.locator(".tip").isVisible();
+  await page.keyboard.press("Escape");
+  const row = (nth) => page.locator("table.units-table tbody tr").nth(nth).locator("th").textContent();
+  const rows = await page.locator("table.units-table tbody tr").count();
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: "PNG" }).click();
+  const png = readFileSync(await (await download).path());
+  await page.locator("summary", { hasText: "curl" }).click();
+  await page.locator("button[data-copy]").click();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  seen.keyboard = {
+    // Before it is left: without a session the page is a refusal, which a browser notes.
+    newest, before, oldest, tip, errors: [...errors],
+    gone: !(await page.locator(".tip").isVisible()),
+    rows: [await row(0), await row(1), await row(rows - 1)],
+    png: [png.subarray(1, 4).toString(), png.readUInt32BE(16), png.length > 10_000],
+    copied,
+  };
+  // The form asks by its address.
+  await page.locator("select[name=length]").selectOption("7");
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.waitForURL((there) => there.search !== "");
+  seen.keyboard.address = page.url();
+  // The way out.
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.goto(url);
+  seen.keyboard.out = await page.locator("code").textContent();
+  await context.close();
+}
+
+await browser.close();
+console.log(JSON.stringify(seen));
