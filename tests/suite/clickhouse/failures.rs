@@ -21,7 +21,7 @@ struct Load {
 
 impl Load {
     /// Sends batches, each until it is acknowledged, by whichever server answers. Each tenth is sent twice.
-    fn send(&self, servers: &[(String, String)], app: &str) {
+    fn send(&self, servers: &[(String, String)], app: &str, log: impl Fn() -> String) {
         let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
         while !self.stop.load(Ordering::Relaxed) {
             let batch = self.next.fetch_add(1, Ordering::Relaxed);
@@ -36,10 +36,13 @@ impl Load {
                         .post(format!("{url}/sessions/track"))
                         .bearer_auth(key)
                         .json(&body);
-                    match request.send().map(|answer| answer.status().as_u16()) {
-                        Ok(201) => break,
-                        Ok(503) | Err(_) => {}
-                        Ok(status) => panic!("status {status}"),
+                    match request
+                        .send()
+                        .map(|answer| (answer.status().as_u16(), answer.text()))
+                    {
+                        Ok((201, _)) => break,
+                        Ok((503, _)) | Err(_) => {}
+                        Ok((status, text)) => panic!("{url} answers {status}: {text:?}\n{}", log()),
                     }
                     assert!(
                         std::time::Instant::now() < deadline,
@@ -84,7 +87,7 @@ fn a_killed_process_and_a_stopped_replica_lose_nothing_and_nothing_counts_twice(
     let load = Load::default();
     std::thread::scope(|scope| {
         for _ in 0..3 {
-            scope.spawn(|| load.send(&servers, &app));
+            scope.spawn(|| load.send(&servers, &app, || one.log()));
         }
         load.reach(20);
         two.kill();
