@@ -34,6 +34,7 @@ mod socket;
 mod state;
 mod track;
 mod users;
+mod users_delete;
 mod workspace;
 
 use axum::Router;
@@ -129,6 +130,9 @@ fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
     let users = OpenApiRouter::new()
         .routes(routes!(users::track))
         .route_layer(guarded(Permission::UsersTrack, Budget::Recording));
+    let forgetting = OpenApiRouter::new()
+        .routes(routes!(users_delete::delete))
+        .route_layer(guarded(Permission::UsersDelete, Budget::Recording));
     let list = OpenApiRouter::new()
         .routes(routes!(segments::list))
         .route_layer(guarded(Permission::SegmentsList, Budget::Export));
@@ -156,6 +160,7 @@ fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(changes)
         .merge(recording)
         .merge(users)
+        .merge(forgetting)
         .routes(routes!(operations::health))
 }
 

@@ -16,17 +16,13 @@ pub enum Change {
     CreateWorkspace(NewWorkspace),
     /// Changes a workspace.
     ChangeWorkspace(WorkspaceId, WorkspaceChange),
-    /// The workspace is gone, with its apps, keys and segments, and nobody finds attributes of its users any more.
-    ///
-    /// [`Refusal::HoldsSessions`] where it holds sessions.
+    /// The workspace is gone with all that is in it: apps with their sessions, keys, segments, what is known of its users.
     DeleteWorkspace(WorkspaceId),
     /// Adds an app.
     CreateApp(WorkspaceId, NewApp),
     /// Gives an app another name, which must not be taken in its workspace.
     RenameApp(AppId, Name),
-    /// The app is gone.
-    ///
-    /// [`Refusal::HoldsSessions`] where it holds sessions.
+    /// The app is gone with its sessions.
     DeleteApp(AppId),
     /// Adds a key.
     CreateKey(WorkspaceId, NewKey),

@@ -33,9 +33,6 @@ pub enum Refusal {
         /// The workspace's limit.
         limit: u32,
     },
-    /// What is to be deleted holds sessions. Only a store can know.
-    #[error("the {0} holds sessions; what holds sessions can't be deleted yet")]
-    HoldsSessions(&'static str),
 }
 
 fn article(noun: &str) -> &'static str {

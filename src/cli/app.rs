@@ -3,14 +3,14 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::confirm::confirm;
+use super::confirm::{confirm, sessions_of};
 use super::globals::Globals;
 use super::output::{print_bytes, print_json, print_line};
 use super::table::table;
 use super::{lookup, values};
 use crate::catalog::Change;
 use crate::model::{App, AppId, Name};
-use crate::store::{Administration, Role, Store};
+use crate::store::{Administration, Role, Scope, Store};
 
 /// Create, list, rename and delete apps
 ///
@@ -53,7 +53,9 @@ Examples:
         #[arg(long, short, value_name = "W")]
         workspace: Option<String>,
     },
-    /// Delete an app that holds no sessions
+    /// Delete an app with its sessions, for good
+    ///
+    /// While sessions are being removed, its series show what is left of them.
     #[command(after_help = "Example:\n  sessionmeter app delete Web --yes")]
     Delete {
         /// Name or id
@@ -159,7 +161,7 @@ async fn rename(
 }
 
 async fn delete(
-    store: &dyn Administration,
+    store: &dyn Store,
     given: &str,
     workspace: Option<&str>,
     yes: bool,
@@ -167,11 +169,19 @@ async fn delete(
 ) -> anyhow::Result<()> {
     let entries = lookup::workspaces(&store.catalog(), workspace)?;
     let app = lookup::app_in(&entries, given)?;
-    confirm(&format!("Delete app '{}' ({})?", app.name, app.id), yes)?;
+    let sessions = sessions_of(store, Scope::App(app.id)).await?;
+    let question = format!(
+        "Delete app '{}' ({}) with its {sessions} for good?",
+        app.name, app.id
+    );
+    confirm(&question, yes)?;
     store.change(Change::DeleteApp(app.id)).await?;
     match json {
         true => print_json(&CreatedJson::from(app)),
-        false => print_line(&format!("deleted app '{}' ({})", app.name, app.id)),
+        false => print_line(&format!(
+            "deleted app '{}' ({}) with its {sessions}",
+            app.name, app.id
+        )),
     }
 }
 

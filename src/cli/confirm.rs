@@ -4,7 +4,15 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, bail};
 
-use super::output::visible_line;
+use super::output::{thousands, visible_line};
+use crate::store::{Rollups, Scope, StoreError, Whose, count_patiently};
+
+/// No session is older, in Unix seconds.
+const FIRST: i64 = 946_684_800;
+/// Seconds of a quarter hour.
+const QUARTER: i64 = 900;
+/// How much newer than now one may be, in seconds.
+const AHEAD: i64 = 2 * 86_400;
 
 /// Returns if whoever runs the command means it.
 ///
@@ -30,5 +38,25 @@ pub(super) fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => bail!("nothing was deleted"),
+    }
+}
+
+/// How many sessions there are, in words.
+///
+/// # Errors
+/// What the store says.
+pub(super) async fn sessions_of(store: &dyn Rollups, scope: Scope) -> Result<String, StoreError> {
+    let now = jiff::Timestamp::now().as_second();
+    let last = (now + AHEAD).div_euclid(QUARTER) * QUARTER;
+    let asked = (scope, Whose::Everyone);
+    let counts = count_patiently(store, asked, &[FIRST, last], &|_| {}).await?;
+    Ok(counted(counts.into_iter().sum(), "session"))
+}
+
+/// `1 app`, `2 apps`, `1,234 apps`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{} {noun}s", thousands(number)),
     }
 }

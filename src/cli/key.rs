@@ -53,6 +53,9 @@ Permissions:
   segments.details      GET /segments/details
   segments.write        POST /segments/create, edit, track, untrack, delete
   users.track           POST /users/track
+  users.delete          POST /users/delete
+  kpi.dau.data_series, kpi.mau.data_series, kpi.new_users.data_series, kpi.uninstalls.data_series,
+  segments.data_series  GET /… with slashes for dots
   all                   these, and those that later versions add")]
 pub(super) struct CreateArgs {
     /// Name, unique among the workspace's keys that are not revoked

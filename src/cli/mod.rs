@@ -31,6 +31,7 @@ mod spool;
 mod stopping;
 mod table;
 mod terminal;
+mod user;
 mod values;
 mod verify;
 mod workspace;
@@ -83,6 +84,8 @@ enum Command {
     Key(key::KeyCommand),
     #[command(subcommand)]
     Segment(segment::SegmentCommand),
+    #[command(subcommand)]
+    User(user::UserCommand),
     #[command(subcommand)]
     Dashboard(dashboard::DashboardCommand),
     #[command(subcommand)]
@@ -143,6 +146,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::App(command) => app::run(command, &globals).await,
         Command::Key(command) => key::run(command, &globals).await,
         Command::Segment(command) => segment::run(command, &globals).await,
+        Command::User(command) => user::run(command, &globals).await,
         Command::Dashboard(command) => dashboard::run(command, &globals).await,
         Command::Share(command) => share::run(command, &globals).await,
         Command::Series(args) => series::run(args, &globals).await,

@@ -3,14 +3,14 @@
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::confirm::confirm;
+use super::confirm::{confirm, counted, sessions_of};
 use super::globals::Globals;
 use super::output::{print_bytes, print_json, print_line, thousands};
 use super::table::table;
 use super::{lookup, values};
 use crate::catalog::{Change, WorkspaceChange};
 use crate::model::{Name, NewWorkspace, Workspace, WorkspaceId};
-use crate::store::{Administration, Role, Store};
+use crate::store::{Administration, Role, Scope, Store};
 
 /// Create, list, change and delete workspaces
 ///
@@ -40,7 +40,7 @@ pub(super) enum WorkspaceCommand {
         /// The new name, unique on the server
         name: Name,
     },
-    /// Delete a workspace that holds no sessions, with its apps, keys and segments
+    /// Delete a workspace with all that is in it, for good: apps and their sessions, keys, segments, users
     #[command(after_help = "Example:\n  sessionmeter workspace delete acme --yes")]
     Delete {
         /// Name or id
@@ -136,11 +136,7 @@ pub(super) async fn run(command: WorkspaceCommand, globals: &Globals) -> anyhow:
     globals.with_store(role, work).await
 }
 
-async fn run_on(
-    store: &dyn Administration,
-    command: WorkspaceCommand,
-    globals: &Globals,
-) -> anyhow::Result<()> {
+async fn run_on(store: &dyn Store, command: WorkspaceCommand, globals: &Globals) -> anyhow::Result<()> {
     let json = globals.json;
     match command {
         WorkspaceCommand::Create { name, time_zone, id } => {
@@ -197,27 +193,20 @@ async fn run_on(
     }
 }
 
-async fn delete(store: &dyn Administration, given: &str, yes: bool, json: bool) -> anyhow::Result<()> {
+async fn delete(store: &dyn Store, given: &str, yes: bool, json: bool) -> anyhow::Result<()> {
     let entry = lookup::workspace(&store.catalog(), Some(given))?;
     let keys = entry.keys.iter().filter(|key| !key.revoked).count();
+    let sessions = sessions_of(store, Scope::Workspace(entry.workspace.id)).await?;
     let question = format!(
-        "Delete workspace '{}' with its {}, {} and {}?",
+        "Delete workspace '{}' with its {sessions}, {}, {} and {} for good?",
         entry.workspace.name,
-        counted(entry.apps.len(), "app"),
-        counted(keys, "key"),
-        counted(entry.segments.len(), "segment")
+        counted(entry.apps.len() as u64, "app"),
+        counted(keys as u64, "key"),
+        counted(entry.segments.len() as u64, "segment")
     );
     confirm(&question, yes)?;
     store.change(Change::DeleteWorkspace(entry.workspace.id)).await?;
     print_workspace(&entry.workspace, "deleted", json)
-}
-
-/// `1 app`, `2 apps`.
-fn counted(number: usize, noun: &str) -> String {
-    match number {
-        1 => format!("1 {noun}"),
-        number => format!("{number} {noun}s"),
-    }
 }
 
 /// Changes the workspace with this name or id; how it is then.

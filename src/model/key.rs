@@ -138,6 +138,8 @@ pub enum Permission {
     SegmentsWrite,
     /// `POST /users/track`
     UsersTrack,
+    /// `POST /users/delete`
+    UsersDelete,
     /// `GET /kpi/dau/data_series`
     KpiDau,
     /// `GET /kpi/mau/data_series`
@@ -152,13 +154,14 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SessionsDataSeries,
         Self::SessionsTrack,
         Self::SegmentsList,
         Self::SegmentsDetails,
         Self::SegmentsWrite,
         Self::UsersTrack,
+        Self::UsersDelete,
         Self::KpiDau,
         Self::KpiMau,
         Self::KpiNewUsers,
@@ -175,6 +178,7 @@ impl Permission {
             Self::SegmentsDetails => "segments.details",
             Self::SegmentsWrite => "segments.write",
             Self::UsersTrack => "users.track",
+            Self::UsersDelete => "users.delete",
             Self::KpiDau => "kpi.dau.data_series",
             Self::KpiMau => "kpi.mau.data_series",
             Self::KpiNewUsers => "kpi.new_users.data_series",

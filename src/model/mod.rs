@@ -7,6 +7,7 @@ mod app;
 mod field;
 mod filter;
 mod id;
+mod identity;
 mod key;
 mod name;
 mod named;
@@ -23,6 +24,7 @@ pub use filter::{
     Fact, Facts, Field, FieldError, Filter, FilterError, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH,
 };
 pub use id::{AppId, IdError, KeyId, SegmentId, WorkspaceId};
+pub use identity::{Identities, IdentitiesError, IdentityKind, MAX_IDENTITIES, MAX_IDENTITY_BYTES};
 pub use key::{ApiKey, KeyHash, KeySecret, NewKey, Permission, PermissionError, Permissions};
 pub use name::{Name, NameError, is_invisible};
 pub use properties::{

@@ -152,6 +152,19 @@ impl Properties {
         })
     }
 
+    /// The same without attributes.
+    #[must_use]
+    pub fn without_attributes(&self) -> Self {
+        // Quotes within texts are escaped, so this stands nowhere but where the last member begins.
+        match self.0.split_once(r#""attributes":{"#) {
+            None => self.clone(),
+            Some((fields, _)) => {
+                let fields = fields.strip_suffix(',').unwrap_or(fields);
+                Self(format!("{fields}}}").into_boxed_str())
+            }
+        }
+    }
+
     /// The canonical text.
     pub fn as_str(&self) -> &str {
         &self.0

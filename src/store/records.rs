@@ -13,6 +13,9 @@ pub struct UserRecord {
     pub attributes: String,
 }
 
+/// What stands for a person who was forgotten: their sessions go on to be one person's, whose ids nobody has any more.
+pub type Forgotten = u64;
+
 /// A session as it was recorded.
 #[derive(Debug, Clone)]
 pub struct SessionRecord {
@@ -20,4 +23,6 @@ pub struct SessionRecord {
     pub session: Session,
     /// Its properties in canonical form, with the attributes that its user had and whether it was the first.
     pub recorded: String,
+    /// Its person, where that one was forgotten.
+    pub forgotten: Option<Forgotten>,
 }

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 
 use super::StoreError;
 use super::records::{SessionRecord, UserRecord};
-use crate::model::{AppId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
+use crate::model::{AppId, Identities, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
 
 /// What became of one delivered session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,12 @@ pub trait Sessions: Send + Sync + 'static {
         workspace: WorkspaceId,
         updates: Vec<UserUpdate>,
     ) -> Result<Vec<Updated>, StoreError>;
+
+    /// Forgets users or devices: their ids and attributes are gone, from what [`Sessions::export`] hands out as well. Counts stay,
+    /// those of distinct users among them; the same id is a new user's from now on. Returns how many of them were known.
+    ///
+    /// [`StoreError::Partial`] where that goes on after the call.
+    async fn forget(&self, workspace: WorkspaceId, people: Identities) -> Result<u64, StoreError>;
 
     /// Hands out all sessions that are recorded when this begins, in an order in which they are recorded fast again; those
     /// that are recorded meanwhile may be among them. Memory stays small however many there are; when nobody receives

@@ -27,6 +27,7 @@ mod crash;
 mod damage;
 mod dashboard;
 mod data_series;
+mod deletion;
 mod deployment;
 mod documentation;
 mod failing_disk;

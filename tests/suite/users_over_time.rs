@@ -7,6 +7,7 @@ mod connectors;
 mod naive;
 mod oracle;
 mod refusals;
+mod rows;
 mod sample;
 
 use serde_json::Value;

@@ -1,71 +1,60 @@
 //! Changes of workspaces, apps, keys and segments.
 //!
-//! Apps and workspaces that hold no session may be deleted. Another process may be recording a session of them at this moment.
-//! Each learns of the deletion within a second, so sessions are looked for once more after that, and what turned out to hold
-//! one is put back.
+//! What is deleted goes with what is in it: first the sessions, then the entry, and then what other processes recorded before
+//! they learnt of that, which takes them a second at most. Where that breaks off, the same command goes on with it.
 
-use std::time::Duration;
+use futures_util::future::try_join_all;
 
-use super::literals::list;
-use super::{Inner, catalog};
-use crate::catalog::{AppRecord, Change, Record as _, Records, Refusal, WorkspaceRecord};
-use crate::model::AppId;
+use super::literals::literals;
+use super::mutations::Rows;
+use super::tables::Table;
+use super::{Inner, SEEN, catalog};
+use crate::catalog::Change;
+use crate::model::{AppId, WorkspaceId};
 use crate::store::StoreError;
-
-/// Within which every process has seen a change of the catalog and written what it was writing.
-const SEEN: Duration = Duration::from_millis(1_500);
 
 /// Makes a change; whether anything is different now.
 pub(super) async fn change(inner: &Inner, change: Change) -> Result<bool, StoreError> {
-    let doomed = match &change {
-        Change::DeleteApp(app) => vec![*app],
-        Change::DeleteWorkspace(workspace) => inner.snapshot().apps_of(*workspace).collect(),
-        _ => Vec::new(),
+    let (apps, workspace) = match &change {
+        Change::DeleteApp(app) => (vec![*app], None),
+        Change::DeleteWorkspace(workspace) => {
+            let apps = inner.snapshot().apps_of(*workspace).collect();
+            (apps, Some(*workspace))
+        }
+        _ => (Vec::new(), None),
     };
-    let noun = if matches!(change, Change::DeleteApp(_)) {
-        AppRecord::NOUN
-    } else {
-        WorkspaceRecord::NOUN
-    };
-    refuse_sessions(inner, noun, &doomed).await?;
+    let deletes = !apps.is_empty() || workspace.is_some();
+    remove(inner, &apps, workspace).await?;
     let (changed, after) = catalog::change(&inner.engine, change).await?;
     inner.publish(after);
-    let is_changed = !changed.is_empty();
-    settle(inner, noun, changed.removed).await?;
-    Ok(is_changed)
+    if deletes && !changed.is_empty() {
+        tokio::time::sleep(SEEN).await;
+        // An app may have been made since the first look.
+        let apps = changed.removed.apps.iter().filter_map(|app| app.id.parse().ok());
+        let apps: Vec<AppId> = apps.collect();
+        remove(inner, &apps, workspace)
+            .await
+            .map_err(StoreError::partly)?;
+    }
+    Ok(!changed.is_empty())
 }
 
-async fn settle(inner: &Inner, noun: &'static str, removed: Records) -> Result<(), StoreError> {
-    // An app may have been made since the first look.
-    let apps: Vec<AppId> = removed
-        .apps
-        .iter()
-        .filter_map(|app| app.id.parse().ok())
-        .collect();
-    if apps.is_empty() {
-        return Ok(());
+/// Removes what refers to apps, and what a workspace's users are known by.
+async fn remove(inner: &Inner, apps: &[AppId], workspace: Option<WorkspaceId>) -> Result<(), StoreError> {
+    let engine = &inner.engine;
+    let mut rows = Vec::new();
+    if !apps.is_empty() {
+        let condition = format!("app IN ({})", literals(apps.iter().copied()));
+        rows.extend([Table::Sessions, Table::Ends, Table::Rollups].map(|table| (table, condition.clone())));
     }
-    tokio::time::sleep(SEEN).await;
-    let found = refuse_sessions(inner, noun, &apps).await;
-    if found.is_err() {
-        let (_, after) = catalog::change(&inner.engine, Change::Adopt(removed)).await?;
-        inner.publish(after);
+    if let Some(workspace) = workspace {
+        inner.users.keep_version(engine).await?;
+        let condition = format!("workspace = toUUID('{workspace}')");
+        rows.extend([Table::Users, Table::People].map(|table| (table, condition.clone())));
     }
-    found
-}
-
-async fn refuse_sessions(inner: &Inner, noun: &'static str, apps: &[AppId]) -> Result<(), StoreError> {
-    if apps.is_empty() {
-        return Ok(());
-    }
-    let sql = format!(
-        "SELECT toUInt8(1) AS found FROM {}.sessions WHERE app IN ({}) LIMIT 1",
-        inner.engine.address().database,
-        list(apps.iter().map(|app| format!("toUUID('{app}')")))
-    );
-    let found: Vec<u8> = inner.engine.rows(&sql).await?;
-    if found.is_empty() {
-        return Ok(());
-    }
-    Err(Refusal::HoldsSessions(noun).into())
+    let removals = rows.into_iter().map(|(table, condition)| async move {
+        let rows = Rows { table, condition };
+        rows.remove(engine).await
+    });
+    try_join_all(removals).await.map(|_| ())
 }

@@ -39,6 +39,9 @@ impl Kind for SegmentRecord {
     const KIND: u8 = 4;
 }
 
+/// Not one of the catalog's kinds: no such row is ever there.
+const FORGETTING: u8 = 0;
+
 #[derive(Debug, Row, Serialize, Deserialize)]
 struct CatalogRow {
     kind: u8,
@@ -288,6 +291,19 @@ pub(super) async fn change(engine: &Engine, change: Change) -> Result<(Changed, 
                 .await?;
         }
         Ok((changed, rows.snapshot()))
+    })
+    .await
+}
+
+/// Has every process forget what it remembers of persons. A row that is gone already changes nothing but the version.
+pub(super) async fn note_forgetting(engine: &Engine) -> Result<(), StoreError> {
+    lock::with(engine, "catalog", async |held| {
+        let mut rows = Rows::load(engine).await?;
+        let before = rows.version;
+        rows.write(FORGETTING, "forgetting", None);
+        let versions = (before, rows.version);
+        held.write(Table::Catalog, versions, &columns(&rows.written))
+            .await
     })
     .await
 }

@@ -17,6 +17,7 @@ use super::literals::literals;
 use super::recording::NO_DURATION;
 use super::tables::Table;
 use crate::model::{AppId, MAX_DURATION_MILLIS, Millis, Properties, Session, StoredSession};
+use crate::store::records::Forgotten;
 use crate::store::{Selection, StoreError};
 
 /// Sessions handed out at a time.
@@ -52,6 +53,8 @@ struct SessionRow {
     user_id: String,
     device_id: String,
     duration: i32,
+    /// 0: nobody.
+    person: u64,
 }
 
 #[derive(Row, Serialize, Deserialize)]
@@ -71,6 +74,12 @@ impl SessionRow {
     fn position(&self) -> Position<'_> {
         (self.place, self.day, &self.session_id)
     }
+
+    /// Its person, where that one has no id any more.
+    fn forgotten(&self) -> Option<Forgotten> {
+        let is_named = !self.user_id.is_empty() || !self.device_id.is_empty();
+        (self.person != 0 && !is_named).then_some(self.person)
+    }
 }
 
 /// Ends by place, day and the hash of the session's id.
@@ -83,7 +92,7 @@ struct Stretch(Vec<(AppId, u16, u16)>);
 impl Stretch {
     fn sessions(&self, database: &str, until: u64) -> String {
         format!(
-            "SELECT {} AS place, day, session_id, start, properties, user_id, device_id, duration \
+            "SELECT {} AS place, day, session_id, start, properties, user_id, device_id, duration, person \
              FROM {database}.sessions FINAL WHERE ({}) AND precedence >= {until} ORDER BY {}, day, session_id",
             self.place(),
             self.condition(),
@@ -139,12 +148,12 @@ impl Stretch {
 }
 
 /// Hands out the sessions of a selection that were recorded before now, until nobody receives them any more. `item` makes
-/// what is handed out of a session and the text of its recorded properties.
+/// what is handed out of a session, the text of its recorded properties and its person, where that one was forgotten.
 pub(super) async fn sessions<T>(
     store: &Inner,
     selection: Selection,
     batches: &Sender<Vec<T>>,
-    item: impl Fn(Session, &str) -> T,
+    item: impl Fn(Session, &str, Option<Forgotten>) -> T,
 ) -> Result<(), StoreError> {
     let snapshot = store.snapshot();
     let apps = snapshot.apps_of(selection.workspace);
@@ -244,7 +253,7 @@ struct Output<'a, T, F> {
     is_wanted: bool,
 }
 
-impl<T, F: Fn(Session, &str) -> T> Output<'_, T, F> {
+impl<T, F: Fn(Session, &str, Option<Forgotten>) -> T> Output<'_, T, F> {
     /// Hands out a stretch, beginning again behind what is done where an answer breaks off.
     async fn stretch(&mut self, stretch: &Stretch, until: u64) -> Result<(), StoreError> {
         self.done = None;
@@ -309,9 +318,14 @@ impl<T, F: Fn(Session, &str) -> T> Output<'_, T, F> {
             let (Some(app), Some((recorded, own))) = (app, self.known.get(&row.properties)) else {
                 return Err(StoreError::damaged("a combination of properties is missing"));
             };
-            let session = session(app, row, end, own.clone());
+            let forgotten = row.forgotten();
+            let own = match forgotten {
+                Some(_) => own.without_attributes(),
+                None => own.clone(),
+            };
+            let session = session(app, row, end, own);
             if (from..to).contains(&session.started_at()) {
-                batch.push((self.item)(session, recorded));
+                batch.push((self.item)(session, recorded, forgotten));
             }
         }
         // What nobody receives nobody wants.

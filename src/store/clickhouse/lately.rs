@@ -24,6 +24,11 @@ impl Lately {
         self.0.lock().get(key).flatten()
     }
 
+    /// Forgets all of them.
+    pub(super) fn forget(&self) {
+        self.0.lock().clear();
+    }
+
     /// Something is known of these sessions; `None`: no longer.
     pub(super) fn set<'a>(&self, sessions: impl Iterator<Item = (Key<'a>, Option<Known>)>) {
         let mut lately = self.0.lock();

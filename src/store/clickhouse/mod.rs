@@ -1,10 +1,11 @@
 //! A ClickHouse server or cluster as the store, for any number of processes.
 //!
 //! `engine` sends statements (`literals`, `failure`), `tables` says which tables there are, `schema` makes them, and `lock` keeps processes apart where they change the same
-//! thing. `catalog` and `administration` are workspaces, apps, keys and segments. `recording` writes sessions, with
+//! thing; `mutations` rewrite what is stored. `catalog` and `administration` are workspaces, apps, keys and segments. `recording` writes sessions, with
 //! `people`, `users` and `properties`; `clock` tells who was first, `lately` what was recorded a moment ago. `parts` and `contents` know what days
 //! hold, `counting` counts days, `kept` keeps what was counted, `rollups` does the one or the other, `held` has series in memory,
 //! `filters` evaluates filters, and `answers` answers from all of them. `handing_out` hands out cells and people of days, `export` sessions.
+//! `forgetting` takes the names of users and devices.
 
 mod access;
 mod address;
@@ -18,6 +19,7 @@ mod engine;
 mod export;
 mod failure;
 mod filters;
+mod forgetting;
 mod handing_out;
 mod held;
 mod ids;
@@ -25,6 +27,7 @@ mod kept;
 mod lately;
 mod literals;
 mod lock;
+mod mutations;
 mod parts;
 mod people;
 mod properties;
@@ -65,12 +68,14 @@ use super::{
     Updated, Usage, Users, Verification, Whose,
 };
 use crate::catalog::{Catalog, Change, Records};
-use crate::model::{AppId, KeyId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
+use crate::model::{AppId, Identities, KeyId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
 use crate::rollup::folds::Distinct;
 use crate::rollup::{Cells, People as DayPeople};
 
 /// How often other processes' changes are looked for; they must be honoured within a second.
 const INTERVAL: Duration = Duration::from_millis(250);
+/// Within which every process has seen a change of the catalog and written what it was writing.
+const SEEN: Duration = Duration::from_millis(1_500);
 /// How often a server looks for days that it wrote to and left alone.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -104,7 +109,18 @@ impl Inner {
 
     /// Publishes a catalog, unless a newer one was published meanwhile.
     fn publish(&self, snapshot: Snapshot) {
+        let before = self.snapshot();
+        let has_other_apps = !before.apps.keys().eq(snapshot.apps.keys());
+        let is_newer = snapshot.version > before.version;
         self.published.publish(snapshot);
+        if is_newer {
+            // Somebody may have been forgotten.
+            self.people.forget_seen();
+        }
+        if has_other_apps {
+            // An app that is made again has none of the sessions that it had before.
+            self.lately.forget();
+        }
     }
 
     /// Looks for changes that other processes made.
@@ -237,12 +253,16 @@ impl Sessions for ClickHouseStore {
         recording::end(&self.inner, &ends).await
     }
 
+    async fn forget(&self, workspace: WorkspaceId, people: Identities) -> Result<u64, StoreError> {
+        forgetting::forget(&self.inner, workspace, &people).await
+    }
+
     async fn export(
         &self,
         selection: Selection,
         batches: mpsc::Sender<Vec<Session>>,
     ) -> Result<(), StoreError> {
-        export::sessions(&self.inner, selection, &batches, |session, _| session).await
+        export::sessions(&self.inner, selection, &batches, |session, _, _| session).await
     }
 
     async fn dump_users(&self, batches: mpsc::Sender<Vec<UserRecord>>) -> Result<(), StoreError> {
@@ -260,9 +280,10 @@ impl Sessions for ClickHouseStore {
         selection: Selection,
         batches: mpsc::Sender<Vec<SessionRecord>>,
     ) -> Result<(), StoreError> {
-        let record = |session, recorded: &str| SessionRecord {
+        let record = |session, recorded: &str, forgotten| SessionRecord {
             session,
             recorded: recorded.to_owned(),
+            forgotten,
         };
         export::sessions(&self.inner, selection, &batches, record).await
     }

@@ -167,7 +167,40 @@ impl People {
         }
     }
 
-    /// Recording failed: what was claimed may not be there.
+    /// Has these persons end: the same ids are others from now on, once every process has forgotten what it has seen. The
+    /// numbers of those.
+    pub(super) async fn forget<'a>(
+        &self,
+        engine: &Engine,
+        people: &HashSet<Person<'a>>,
+    ) -> Result<Vec<(Person<'a>, u64)>, StoreError> {
+        self.forget_seen();
+        let seen = self.seen(engine, people.clone()).await?;
+        let (mut rows, mut numbers) = (Vec::new(), Vec::new());
+        for person in people {
+            let (workspace, kind, id) = *person;
+            let generation = match seen.get(person) {
+                Some(seen) if seen.first == NONE => seen.generation,
+                Some(seen) => seen.generation + 1,
+                // Nobody's sessions were this person's, or they are just being recorded.
+                None => 1,
+            };
+            rows.push(PersonRow {
+                workspace: ids::workspace(workspace),
+                id: self.secret.number(kind, id, 0),
+                generation,
+                first: NONE,
+                // Whichever session comes, it was delivered before.
+                precedence: 0,
+            });
+            numbers.push((*person, self.secret.number(kind, id, generation)));
+        }
+        engine.insert(Table::People, &rows).await?;
+        self.forget_seen();
+        Ok(numbers)
+    }
+
+    /// What was claimed may not be there, or somebody was forgotten.
     pub(super) fn forget_seen(&self) {
         self.seen.lock().clear();
     }
@@ -191,6 +224,19 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// Whether somebody of that id was forgotten and had no session since.
+    pub(super) fn returns(&self, person: Person<'a>) -> bool {
+        let seen = self.seen.get(&person);
+        seen.is_some_and(|seen| seen.first == NONE)
+    }
+
+    /// The number of a person, whoever's first session there is.
+    pub(super) fn number(&self, people: &People, (workspace, kind, id): Person<'a>) -> u64 {
+        let seen = self.seen.get(&(workspace, kind, id));
+        let generation = seen.map_or(0, |seen| seen.generation);
+        people.secret.number(kind, id, generation)
+    }
+
     /// The number of a session's person, and whether it is the person's first session.
     pub(super) fn of(&mut self, people: &People, person: Person<'a>, key: &Key<'_>) -> (u64, bool) {
         let session = ids::session(key);
@@ -201,7 +247,7 @@ impl<'a> Claims<'a> {
         }
         let (_, kind, id) = person;
         let generation = self.seen.get(&person).map_or(0, |seen| seen.generation);
-        let number = people.secret.number(kind, id, generation);
+        let number = self.number(people, person);
         let seen = Seen {
             number,
             generation,

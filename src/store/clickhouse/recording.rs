@@ -25,6 +25,9 @@ use crate::store::{Recorded, StoreError};
 /// What stands for an end that is not known.
 pub(super) const NO_DURATION: i32 = -1;
 
+/// The person of a session that names nobody.
+const NOBODY: u64 = 0;
+
 #[derive(Row, Serialize, Deserialize)]
 struct SessionRow {
     app: WireId,
@@ -78,6 +81,14 @@ enum Source {
 }
 
 impl Source {
+    /// The person of a session of another store, where that one was forgotten.
+    fn forgotten(&self, index: usize) -> Option<u64> {
+        match self {
+            Self::Delivered(_) => None,
+            Self::Copied(records) => records.get(index)?.forgotten,
+        }
+    }
+
     fn sessions(&self) -> Vec<&Session> {
         match self {
             Self::Delivered(sessions) => sessions.iter().collect(),
@@ -217,10 +228,23 @@ async fn prepare<'a>(
     )?;
     batch.claims = Claims::new(seen, precedence);
     batch.precedence = precedence;
+    // What was recorded before somebody was forgotten, and is delivered once more, is not the first session of whoever has
+    // their id now.
+    let returning = |person: &Option<Person<'_>>| person.is_some_and(|person| batch.claims.returns(person));
+    let doubtful = new.iter().filter(|(.., person)| returning(person));
+    let doubtful: Vec<Key<'_>> = doubtful.map(|(_, session, _)| key(session)).collect();
+    let recorded = starts(store, &doubtful).await?;
+    let recorded: HashSet<(AppId, u16, &str)> = recorded
+        .iter()
+        .map(|row| (ids::app_of(row.app), row.day, row.session_id.as_str()))
+        .collect();
     let none = UserAttributes::default();
     for (index, session, person) in new {
         let key = key(session);
-        let claimed = person.map(|person| batch.claims.of(&store.people, person, &key));
+        let claimed = person.map(|person| match recorded.contains(&key) {
+            true => (batch.claims.number(&store.people, person), false),
+            false => batch.claims.of(&store.people, person, &key),
+        });
         let properties = match source {
             Source::Delivered(_) => {
                 let user = person.and_then(|user| attributes.get(&user)).unwrap_or(&none);
@@ -234,7 +258,8 @@ async fn prepare<'a>(
                 batch.combinations.add(recorded.unwrap_or_default())
             }
         };
-        batch.add(session, key, properties, claimed.map_or(0, |(number, _)| number));
+        let number = claimed.map(|(number, _)| number).or(source.forgotten(index));
+        batch.add(session, key, properties, number.unwrap_or(NOBODY));
     }
     Ok(batch)
 }

@@ -13,6 +13,7 @@ use super::failure;
 use super::ids::{self, WireId};
 use super::literals::{array, list, quoted};
 use super::lock;
+use super::mutations::{NOBODY, Rows};
 use super::people::{Person, USER, grouped};
 use super::tables::Table;
 use crate::model::{UserAttributes, UserUpdate, WorkspaceId};
@@ -21,6 +22,8 @@ use crate::store::{StoreError, Updated};
 
 /// Users whose attributes are held in memory.
 const HELD: usize = 200_000;
+/// Of rows that keep the version.
+const NO_WORKSPACE: WorkspaceId = WorkspaceId::from_bytes(NOBODY.into_bytes());
 /// Users handed out at a time.
 const BATCH: usize = 5_000;
 
@@ -138,6 +141,58 @@ impl Users {
             });
             self.write(held, version, changed.collect()).await?;
             Ok(outcomes)
+        })
+        .await
+    }
+
+    /// Removes what is known about these users of a workspace; those about whom anything was.
+    pub(super) async fn forget(
+        &self,
+        engine: &Engine,
+        workspace: WorkspaceId,
+        users: &HashSet<Person<'_>>,
+    ) -> Result<Vec<String>, StoreError> {
+        let known = stored(engine, users).await?;
+        if known.is_empty() {
+            return Ok(Vec::new());
+        }
+        let known = known.into_iter().filter(|(_, attributes)| !attributes.is_empty());
+        let known: Vec<String> = known.map(|((.., id), _)| id.to_owned()).collect();
+        let nothing = |user_id: &str| UserRecord {
+            workspace,
+            user_id: user_id.to_owned(),
+            attributes: UserAttributes::default().as_str().to_owned(),
+        };
+        let records = known.iter().map(|id| nothing(id)).collect();
+        let version = self.write_and_mark(engine, records).await?;
+        let ids = users.iter().map(|(.., id)| *id);
+        let rows = Rows {
+            table: Table::Users,
+            condition: format!(
+                "workspace = toUUID('{workspace}') AND version <= {version} AND user_id IN ({})",
+                list(ids.map(quoted))
+            ),
+        };
+        rows.remove(engine).await?;
+        Ok(known)
+    }
+
+    /// Keeps the version, whichever rows are removed next.
+    pub(super) async fn keep_version(&self, engine: &Engine) -> Result<(), StoreError> {
+        self.write_and_mark(engine, Vec::new()).await.map(|_| ())
+    }
+
+    /// Writes what is known about users, and a row of nobody that keeps the version when these are removed; the version.
+    async fn write_and_mark(&self, engine: &Engine, mut users: Vec<UserRecord>) -> Result<u64, StoreError> {
+        users.push(UserRecord {
+            workspace: NO_WORKSPACE,
+            user_id: String::new(),
+            attributes: UserAttributes::default().as_str().to_owned(),
+        });
+        lock::with(engine, "users", async |held| {
+            let version = version(engine).await?;
+            self.write(held, version, users).await?;
+            Ok(version + 1)
         })
         .await
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::batch::Batch;
-use super::{now, recovery, rows};
-use crate::catalog::{Change, Records, Refusal};
+use super::{now, recovery, removing, rows};
+use crate::catalog::{Change, Records};
 use crate::model::{KeyId, Millis, WorkspaceId};
 use crate::store::StoreError;
 
@@ -28,9 +28,11 @@ fn remove(transaction: &Transaction<'_>, removed: &Records) -> Result<(), StoreE
         remove_workspace(transaction, &workspace.id)?;
     }
     for app in &removed.apps {
-        let sessions = "SELECT 1 FROM sessions WHERE app = (SELECT ordinal FROM apps WHERE id = ?1)";
-        refuse_sessions(transaction, "app", sessions, &app.id)?;
-        transaction.execute("DELETE FROM apps WHERE id = ?1", [&app.id])?;
+        let ordinal = "SELECT ordinal FROM apps WHERE id = ?1";
+        let found: Option<i64> = transaction
+            .query_row(ordinal, [&app.id], |row| row.get(0))
+            .optional()?;
+        found.map_or(Ok(()), |app| removing::remove_app(transaction, app))?;
     }
     for key in &removed.keys {
         transaction.execute("DELETE FROM api_keys WHERE id = ?1", [&key.id])?;
@@ -47,30 +49,26 @@ fn remove(transaction: &Transaction<'_>, removed: &Records) -> Result<(), StoreE
 
 /// Removes a workspace with all that is in it, also what this version can't read.
 fn remove_workspace(transaction: &Transaction<'_>, id: &str) -> Result<(), StoreError> {
-    let sessions = "SELECT 1 FROM apps WHERE workspace = (SELECT ordinal FROM workspaces WHERE id = ?1)
-                    AND EXISTS (SELECT 1 FROM sessions WHERE app = apps.ordinal)";
-    refuse_sessions(transaction, "workspace", sessions, id)?;
-    let ordinal = "(SELECT ordinal FROM workspaces WHERE id = ?1)";
+    let ordinal: i64 =
+        transaction.query_row("SELECT ordinal FROM workspaces WHERE id = ?1", [id], |row| {
+            row.get(0)
+        })?;
+    let apps: Vec<i64> = {
+        let mut statement = transaction.prepare("SELECT ordinal FROM apps WHERE workspace = ?1")?;
+        let apps = statement.query_map([ordinal], |row| row.get(0))?;
+        apps.collect::<Result<_, _>>()?
+    };
+    for app in apps {
+        removing::remove_app(transaction, app)?;
+    }
     // The number may be given again: nobody of this workspace must be found under it.
-    let forget = format!("UPDATE identities SET value = NULL, attributes = NULL WHERE workspace = {ordinal}");
-    transaction.execute(&forget, [id])?;
-    for table in ["segments", "api_keys", "apps"] {
-        let delete = format!("DELETE FROM {table} WHERE workspace = {ordinal}");
-        transaction.execute(&delete, [id])?;
+    let forget = "UPDATE identities SET value = NULL, attributes = NULL WHERE workspace = ?1";
+    transaction.execute(forget, [ordinal])?;
+    for table in ["segments", "api_keys"] {
+        let delete = format!("DELETE FROM {table} WHERE workspace = ?1");
+        transaction.execute(&delete, [ordinal])?;
     }
-    transaction.execute("DELETE FROM workspaces WHERE id = ?1", [id])?;
-    Ok(())
-}
-
-fn refuse_sessions(
-    transaction: &Transaction<'_>,
-    noun: &'static str,
-    sessions: &str,
-    id: &str,
-) -> Result<(), StoreError> {
-    if transaction.prepare(sessions)?.exists([id])? {
-        return Err(Refusal::HoldsSessions(noun).into());
-    }
+    transaction.execute("DELETE FROM workspaces WHERE ordinal = ?1", [ordinal])?;
     Ok(())
 }
 

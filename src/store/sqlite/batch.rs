@@ -10,6 +10,7 @@ use super::interning::{IdentityKey, IdentityKind};
 use crate::model::{AppId, Session};
 use crate::store::StoreError;
 use crate::store::recent::{Digest, Digests};
+use crate::store::records::Forgotten;
 
 /// A session id as the store keeps it. Ordered as SQLite orders it: texts before blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,11 +47,28 @@ pub(super) struct Batch {
     rows: Vec<Row>,
 }
 
+/// What another store says of a session besides what was delivered.
+pub(super) struct Adopted {
+    /// The properties with which it has it.
+    pub(super) recorded: String,
+    /// Its person, in words, where that one was forgotten.
+    forgotten: Option<String>,
+}
+
+impl Adopted {
+    pub(super) fn new(recorded: String, forgotten: Option<Forgotten>) -> Self {
+        Self {
+            recorded,
+            forgotten: forgotten.map(|number| number.to_string()),
+        }
+    }
+}
+
 /// A session as it was delivered, and whose it is.
 pub(super) struct Delivery {
     pub(super) session: Session,
-    /// The properties with which another store has it.
-    pub(super) recorded: Option<String>,
+    /// How another store has it.
+    pub(super) adopted: Option<Adopted>,
     /// Ordinal of the workspace.
     workspace: i64,
     user: Option<Digest>,
@@ -82,16 +100,16 @@ pub(super) struct Row {
 }
 
 impl Delivery {
-    fn new(digests: &Digests, session: Session, recorded: Option<String>, workspace: i64) -> Self {
+    fn new(digests: &Digests, session: Session, adopted: Option<Adopted>, workspace: i64) -> Self {
         let digest = |kind, id| {
             let key: IdentityKey<'_> = (workspace, kind, id);
             digests.of(key)
         };
         Self {
-            user: session.user_id().map(|id| digest(IdentityKind::User, id)),
+            user: user(&session, adopted.as_ref()).map(|(kind, id)| digest(kind, id)),
             device: session.device_id().map(|id| digest(IdentityKind::Device, id)),
             session,
-            recorded,
+            adopted,
             workspace,
             rank: 0,
             repeated: false,
@@ -100,8 +118,8 @@ impl Delivery {
 
     /// Its user, with the digest of the key.
     pub(super) fn user(&self) -> Option<(IdentityKey<'_>, Digest)> {
-        let key = (self.workspace, IdentityKind::User, self.session.user_id()?);
-        Some((key, self.user?))
+        let (kind, id) = user(&self.session, self.adopted.as_ref())?;
+        Some(((self.workspace, kind, id), self.user?))
     }
 
     /// Its device, likewise.
@@ -113,17 +131,26 @@ impl Delivery {
     /// Whether this is the person whose session it is: the user, else the device.
     pub(super) fn is_of(&self, kind: IdentityKind) -> bool {
         match kind {
-            IdentityKind::User => true,
-            IdentityKind::Device => self.user.is_none(),
+            IdentityKind::User | IdentityKind::ForgottenUser => true,
+            IdentityKind::Device | IdentityKind::ForgottenDevice => self.user.is_none(),
         }
+    }
+}
+
+/// Whose session it is, if not a device's.
+fn user<'a>(session: &'a Session, adopted: Option<&'a Adopted>) -> Option<(IdentityKind, &'a str)> {
+    let forgotten = adopted.and_then(|adopted| adopted.forgotten.as_deref());
+    match forgotten {
+        Some(number) => Some((IdentityKind::ForgottenUser, number)),
+        None => session.user_id().map(|id| (IdentityKind::User, id)),
     }
 }
 
 impl Row {
     fn new(digests: &Digests, place: usize, app: i64, delivery: &Delivery) -> Self {
         let session = &delivery.session;
-        let properties = match &delivery.recorded {
-            Some(recorded) => digests.of((recorded, "recorded")),
+        let properties = match &delivery.adopted {
+            Some(adopted) => digests.of((&adopted.recorded, "recorded")),
             None => digests.of(session.properties().as_str()),
         };
         Self {
@@ -137,7 +164,7 @@ impl Row {
             start: u32::try_from(session.millis_of_day()).unwrap_or(u32::MAX),
             duration: session.duration(),
             properties,
-            is_adopted: delivery.recorded.is_some(),
+            is_adopted: delivery.adopted.is_some(),
             repeated: false,
         }
     }
@@ -155,18 +182,18 @@ impl Batch {
     /// # Errors
     /// [`StoreError::NotFound`] for an app that there is not.
     pub(super) fn new(
-        sessions: impl IntoIterator<Item = (Session, Option<String>)>,
+        sessions: impl IntoIterator<Item = (Session, Option<Adopted>)>,
         apps: &HashMap<AppId, (i64, i64)>,
         digests: &Digests,
     ) -> Result<Self, StoreError> {
         let sessions = sessions.into_iter();
         let (least, _) = sessions.size_hint();
         let (mut deliveries, mut rows) = (Vec::with_capacity(least), Vec::with_capacity(least));
-        for (session, recorded) in sessions {
+        for (session, adopted) in sessions {
             let (app, workspace) = *apps
                 .get(&session.app())
                 .ok_or_else(|| StoreError::unknown("app", session.app()))?;
-            let delivery = Delivery::new(digests, session, recorded, workspace);
+            let delivery = Delivery::new(digests, session, adopted, workspace);
             rows.push(Row::new(digests, deliveries.len(), app, &delivery));
             deliveries.push(delivery);
         }

@@ -5,11 +5,13 @@ use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tokio::sync::mpsc::Sender;
 
 use super::in_range;
+use super::interning::IdentityKind;
 use crate::model::{AppId, Properties, Session, StoredSession, is_stored_properties};
+use crate::store::records::Forgotten;
 use crate::store::{Selection, StoreError};
 
 /// Sessions handed out at a time.
@@ -18,17 +20,17 @@ const BATCH: usize = 5_000;
 const KEPT: usize = 50_000;
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
-/// Returns when everything is handed out, or nobody receives any more. `item` makes what is handed out of a session and
-/// the text of its recorded properties.
+/// Returns when everything is handed out, or nobody receives any more. `item` makes what is handed out of a session,
+/// the text of its recorded properties, and its person where that one was forgotten.
 ///
 /// A batch is read in one consistent state, which is let go before the batch is handed out: whoever receives it may take
-/// its time, and the journal can't be moved into the database before. Sessions are never removed, so everything that was
-/// recorded when this began is handed out.
+/// its time, and the journal can't be moved into the database before. Sessions are removed with their app alone, so everything
+/// that was recorded when this began is handed out.
 pub(super) fn export<T>(
     connection: &Connection,
     selection: &Selection,
     batches: &Sender<Vec<T>>,
-    item: impl Fn(Session, &str) -> T,
+    item: impl Fn(Session, &str, Option<Forgotten>) -> T,
 ) -> Result<(), StoreError> {
     let mut properties = KnownProperties::default();
     let mut batch = Vec::with_capacity(BATCH);
@@ -79,7 +81,7 @@ impl Walk {
         connection: &Connection,
         properties: &mut KnownProperties,
         batch: &mut Vec<T>,
-        item: impl Fn(Session, &str) -> T,
+        item: impl Fn(Session, &str, Option<Forgotten>) -> T,
     ) -> Result<bool, StoreError> {
         let transaction = connection.unchecked_transaction()?;
         let mut statement = transaction.prepare_cached(include_str!("sql/export_sessions.sql"))?;
@@ -101,20 +103,65 @@ impl Walk {
             if !self.range.contains(&started_at) {
                 continue;
             }
-            let (recorded, own) = properties.get(&transaction, row.get(6)?)?;
+            let (recorded, own) = properties.get(&transaction, row.get(4)?)?;
+            let Named {
+                user_id,
+                device_id,
+                forgotten,
+            } = Named::read(row)?;
             let session = Session::from_stored(StoredSession {
                 app: self.app,
                 session_id: in_range::session_id(row.get_ref(1)?)?,
                 started_at,
                 duration: in_range::duration(row.get(3)?)?,
-                user_id: row.get(4)?,
-                device_id: row.get(5)?,
-                properties: own.clone(),
+                user_id,
+                device_id,
+                properties: match forgotten {
+                    Some(_) => own.without_attributes(),
+                    None => own.clone(),
+                },
             });
-            batch.push(item(session, recorded));
+            batch.push(item(session, recorded, forgotten));
         }
         Ok(read == wanted)
     }
+}
+
+/// Who a session names.
+#[derive(Default)]
+struct Named {
+    user_id: Option<Box<str>>,
+    device_id: Option<Box<str>>,
+    forgotten: Option<Forgotten>,
+}
+
+impl Named {
+    /// Whoever was forgotten is not named, nor is the device of a user who was.
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        let (user, device): (Option<i64>, Option<i64>) = (row.get(5)?, row.get(7)?);
+        let mut named = Self::default();
+        match user {
+            None => {}
+            Some(kind) if kind == IdentityKind::User as i64 => named.user_id = row.get(6)?,
+            Some(_) => {
+                named.forgotten = Some(number(row, 6)?);
+                return Ok(named);
+            }
+        }
+        match device {
+            None => {}
+            Some(kind) if kind == IdentityKind::Device as i64 => named.device_id = row.get(8)?,
+            Some(_) if user.is_none() => named.forgotten = Some(number(row, 8)?),
+            Some(_) => {}
+        }
+        Ok(named)
+    }
+}
+
+fn number(row: &Row<'_>, column: usize) -> Result<Forgotten, StoreError> {
+    let text: String = row.get(column)?;
+    text.parse()
+        .map_err(|_| StoreError::damaged(format!("'{text}' stands for somebody who was forgotten")))
 }
 
 fn apps(connection: &Connection, selection: &Selection) -> Result<Vec<(i64, AppId)>, StoreError> {

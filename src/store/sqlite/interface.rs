@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::background::Background;
+use super::batch::Adopted;
 use super::upkeep::Upkeep;
 use super::{SqliteStore, administration, backup, beside, copying, counting, export, rows, verify, watch};
 use crate::catalog::{Catalog, Change, Records};
-use crate::model::{AppId, KeyId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
+use crate::model::{AppId, Identities, KeyId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
 use crate::rollup::{Cells, People};
 use crate::store::records::{SessionRecord, UserRecord};
 use crate::store::{
@@ -41,13 +42,18 @@ impl Sessions for SqliteStore {
             .await
     }
 
+    async fn forget(&self, workspace: WorkspaceId, people: Identities) -> Result<u64, StoreError> {
+        self.on_writer(move |writer| writer.forget(workspace, &people))
+            .await
+    }
+
     async fn export(
         &self,
         selection: Selection,
         batches: mpsc::Sender<Vec<Session>>,
     ) -> Result<(), StoreError> {
         self.on_reader(move |connection| {
-            export::export(connection, &selection, &batches, |session, _| session)
+            export::export(connection, &selection, &batches, |session, _, _| session)
         })
         .await
     }
@@ -62,9 +68,10 @@ impl Sessions for SqliteStore {
         selection: Selection,
         batches: mpsc::Sender<Vec<SessionRecord>>,
     ) -> Result<(), StoreError> {
-        let item = |session, recorded: &str| SessionRecord {
+        let item = |session, recorded: &str, forgotten| SessionRecord {
             session,
             recorded: recorded.to_owned(),
+            forgotten,
         };
         self.on_reader(move |connection| export::export(connection, &selection, &batches, item))
             .await
@@ -76,9 +83,12 @@ impl Sessions for SqliteStore {
 
     async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError> {
         let sessions = sessions.into_iter();
-        self.record_all(sessions.map(|record| (record.session, Some(record.recorded))))
-            .await
-            .map(|_| ())
+        self.record_all(sessions.map(|record| {
+            let adopted = Adopted::new(record.recorded, record.forgotten);
+            (record.session, Some(adopted))
+        }))
+        .await
+        .map(|_| ())
     }
 }
 
@@ -148,11 +158,15 @@ impl Administration for SqliteStore {
     async fn change(&self, change: Change) -> Result<bool, StoreError> {
         let file = self.file.clone();
         let makes_first = matches!(change, Change::First(..));
+        let deletes = matches!(change, Change::DeleteApp(_) | Change::DeleteWorkspace(_));
+        for app in self.doomed(&change) {
+            self.empty(app).await?;
+        }
         self.on_writer(move |writer| {
             let is_changed =
                 writer.change_catalog(|transaction| administration::change(transaction, change, &file))?;
-            if is_changed && makes_first {
-                // Whatever becomes of the journal, the key that is shown now goes on to work.
+            if is_changed && (makes_first || deletes) {
+                // Whatever becomes of the journal, the key that is shown now goes on to work. And what was deleted is gone.
                 writer.empty_journal();
             }
             Ok(is_changed)

@@ -15,6 +15,10 @@ pub(super) enum IdentityKind {
     User = 1,
     /// `device_id`
     Device = 2,
+    /// A user who was forgotten, by a number.
+    ForgottenUser = 3,
+    /// A device that was forgotten, by a number.
+    ForgottenDevice = 4,
 }
 
 /// What names an identity: the ordinal of its workspace, its kind, its text.
@@ -62,6 +66,8 @@ impl Interned {
     pub(super) fn refresh(&mut self, people_seq: i64) {
         if self.people_seq != people_seq {
             self.identities.clear();
+            // They are known by numbers of users' attributes, which may be others by now.
+            self.properties.clear();
             self.people_seq = people_seq;
         }
     }

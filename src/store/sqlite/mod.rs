@@ -23,6 +23,7 @@ mod derived;
 mod export;
 mod file_identity;
 mod filters;
+mod forgetting;
 mod held;
 mod in_range;
 mod integrity;
@@ -38,6 +39,7 @@ mod recording;
 #[cfg(test)]
 mod recording_tests;
 mod recovery;
+mod removing;
 mod resolving;
 mod rollups;
 mod rows;
@@ -60,7 +62,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::background::Background;
 pub use self::backup::{Percent, backup_directory, check_backup, restore};
-use self::batch::Batch;
+use self::batch::{Adopted, Batch};
 use self::catalog::{Published, Snapshot};
 use self::condition::Condition;
 use self::counting::{Asked, Counting, Means};
@@ -75,6 +77,7 @@ use self::watch::Watch;
 use self::writer::Writer;
 use super::recent::Digests;
 use super::{Recorded, Role, Scope, StoreError, Whose};
+use crate::catalog::Change;
 use crate::model::{Millis, Session};
 
 /// The database's name in the store's directory.
@@ -315,7 +318,7 @@ impl SqliteStore {
 
     async fn record_all(
         &self,
-        sessions: impl ExactSizeIterator<Item = (Session, Option<String>)> + Send + 'static,
+        sessions: impl ExactSizeIterator<Item = (Session, Option<Adopted>)> + Send + 'static,
     ) -> Result<Vec<Recorded>, StoreError> {
         let is_long = sessions.len() > PREPARED_AT_ONCE;
         let (snapshot, digests) = (self.published.load_full(), self.digests.clone());
@@ -329,6 +332,27 @@ impl SqliteStore {
         // The batch comes back to be freed here, not by the writer.
         let recorded = self.on_writer(move |writer| writer.record(&batch).map(|outcomes| (outcomes, batch)));
         recorded.await.map(|(outcomes, _)| outcomes)
+    }
+
+    /// The apps that a change deletes.
+    fn doomed(&self, change: &Change) -> Vec<i64> {
+        let snapshot = self.published.load();
+        match change {
+            Change::DeleteApp(app) => snapshot.apps.get(app).map(|(app, _)| *app).into_iter().collect(),
+            Change::DeleteWorkspace(workspace) => {
+                let apps = snapshot.apps_of(*workspace).map(|(_, apps)| apps);
+                apps.iter()
+                    .flat_map(|apps| apps.iter().map(|(app, _)| *app))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Removes the sessions of an app that is deleted next, while others record.
+    async fn empty(&self, app: i64) -> Result<(), StoreError> {
+        while self.on_writer(move |writer| writer.empty_some_days(app)).await? {}
+        Ok(())
     }
 
     fn asked(&self, scope: Scope, whose: Whose<'_>, edges: &[i64]) -> Result<Asked, StoreError> {

@@ -69,9 +69,9 @@ struct Recording<'a> {
 impl Recording<'_> {
     fn insert(&mut self, row: &Row, delivery: &Delivery, who: Who) -> Result<(), StoreError> {
         let properties = if row.is_adopted
-            && let Some(recorded) = &delivery.recorded
+            && let Some(adopted) = &delivery.adopted
         {
-            self.interner.recorded(row.properties, recorded)?
+            self.interner.recorded(row.properties, &adopted.recorded)?
         } else {
             self.interner.properties(
                 row.properties,

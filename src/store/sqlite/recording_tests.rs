@@ -197,7 +197,10 @@ impl Pair {
         self.stores[0].dump_sessions(selection, sender).await.unwrap();
         let mut sessions = BTreeMap::new();
         while let Some(batch) = batches.recv().await {
-            for SessionRecord { session, recorded } in batch {
+            for SessionRecord {
+                session, recorded, ..
+            } in batch
+            {
                 let app = self.apps.iter().position(|app| *app == session.app()).unwrap();
                 let day = session.utc_day() - FIRST / 86_400;
                 let known = Known {

@@ -280,8 +280,8 @@ struct Named {
 impl Named {
     fn set(&mut self, kind: IdentityKind, identity: Identity) {
         match kind {
-            IdentityKind::User => self.user = Some(identity),
-            IdentityKind::Device => self.device = Some(identity),
+            IdentityKind::User | IdentityKind::ForgottenUser => self.user = Some(identity),
+            IdentityKind::Device | IdentityKind::ForgottenDevice => self.device = Some(identity),
         }
     }
 }

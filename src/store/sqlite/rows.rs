@@ -138,6 +138,8 @@ pub(super) fn save(connection: &Connection, records: &Records) -> Result<(), Sto
             include_str!("sql/save_app.sql"),
             params![app.id, app.workspace, app.name, app.platform, app.created_at],
         )?;
+        let last = "UPDATE meta SET last_app = MAX(last_app, (SELECT MAX(ordinal) FROM apps))";
+        connection.execute(last, [])?;
     }
     for key in &records.keys {
         connection.execute(

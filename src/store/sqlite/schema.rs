@@ -28,7 +28,7 @@ struct Migration {
 }
 
 /// Migration n brings format n to format n + 1. Never change one that was released; add another.
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         sql: include_str!("migrations/0001_initial.sql"),
         more: None,
@@ -48,6 +48,11 @@ const MIGRATIONS: [Migration; 4] = [
         sql: include_str!("migrations/0004_access.sql"),
         more: None,
         words: "room for who may look at the dashboard; nothing else is touched",
+    },
+    Migration {
+        sql: include_str!("migrations/0005_deletion.sql"),
+        more: None,
+        words: "users can be forgotten and apps deleted; nothing is read or rewritten",
     },
 ];
 

@@ -14,12 +14,15 @@ use tokio::sync::mpsc as jobs;
 use super::Job;
 use super::condition::Condition;
 use super::connection::open_reader;
+use super::forgetting;
 use super::integrity::Integrity;
 use super::opening::{Access, Opening};
 use crate::store::StoreError;
 
 /// How soon it is noticed that a file was replaced.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked for what nobody needs any more.
+const TIDY: Duration = Duration::from_secs(3_600);
 /// The longest that a check may hold a state of the store, which keeps the journal from being moved.
 const LONGEST: Duration = Duration::from_secs(5);
 /// Instructions of SQLite between two looks at the clock: about a millisecond.
@@ -42,6 +45,8 @@ impl Upkeep {
         let (stop, stopped) = mpsc::channel();
         let stopping = Arc::new(AtomicBool::new(false));
         let keeper = Keeper {
+            file: file.clone(),
+            tidied: None,
             condition,
             writer,
             journal_limit: opening.journal_limit,
@@ -91,6 +96,9 @@ fn run(mut keeper: Keeper, mut checks: Option<Checks>, stopped: &Receiver<()>) {
 }
 
 struct Keeper {
+    file: PathBuf,
+    /// When nothing was left to be tidied.
+    tidied: Option<Instant>,
     condition: Arc<Condition>,
     writer: jobs::WeakSender<Job>,
     journal_limit: u64,
@@ -116,6 +124,32 @@ impl Keeper {
             // If the queue is full, somebody records, and that tries as well.
             let _ = writer.try_send(Box::new(|writer| writer.retry_journal()));
         }
+        if self.tidied.is_none_or(|tidied| tidied.elapsed() >= TIDY)
+            && let Err(error) = self.tidy()
+        {
+            tracing::warn!(%error, "what nobody needs could not be removed; it is tried again in an hour");
+            self.tidied = Some(Instant::now());
+        }
+    }
+
+    /// Has combinations of attributes removed that no user has any more, some at a time.
+    fn tidy(&mut self) -> Result<(), StoreError> {
+        let connection = open_reader(&self.file, Access::Write)?;
+        match (
+            forgetting::has_unused_attributes(&connection)?,
+            self.writer.upgrade(),
+        ) {
+            (true, Some(writer)) => {
+                // If the queue is full, the next look tries again.
+                let _ = writer.try_send(Box::new(|writer| {
+                    if let Err(error) = writer.remove_unused_attributes() {
+                        tracing::warn!(%error, "combinations of attributes could not be removed");
+                    }
+                }));
+            }
+            _ => self.tidied = Some(Instant::now()),
+        }
+        Ok(())
     }
 }
 

@@ -13,8 +13,8 @@ use super::interning::Interned;
 use super::journal::Journal;
 use super::log::{Commit, Log};
 use super::rollups::{self, KeptRollup};
-use super::{administration, days, people, recording, watch};
-use crate::model::{AppId, SessionEnd, UserUpdate, WorkspaceId};
+use super::{administration, days, forgetting, people, recording, removing, watch};
+use crate::model::{AppId, Identities, SessionEnd, UserUpdate, WorkspaceId};
 use crate::store::recent::Digests;
 use crate::store::records::UserRecord;
 use crate::store::{Recorded, StoreError, Updated};
@@ -63,9 +63,7 @@ impl Writer {
                 // Ends may have been added; no day has other sessions, so no number is needed.
                 return Ok((outcomes, None));
             }
-            let after: i64 = transaction
-                .prepare_cached("UPDATE meta SET commit_seq = commit_seq + 1 RETURNING commit_seq")?
-                .query_row([], |row| row.get(0))?;
+            let after = next_commit(transaction)?;
             let commit = |(of, cells): (_, Vec<_>)| {
                 let before = days::add(transaction, of, &cells, after)?;
                 Ok(Commit {
@@ -121,6 +119,57 @@ impl Writer {
     pub(super) fn adopt_users(&mut self, users: &[UserRecord]) -> Result<(), StoreError> {
         let snapshot = self.published.load_full();
         self.change_people(|transaction, interned| people::adopt(transaction, interned, &snapshot, users))
+    }
+
+    /// Forgets users or devices in one transaction, and overwrites what stood for them.
+    pub(super) fn forget(&mut self, workspace: WorkspaceId, people: &Identities) -> Result<u64, StoreError> {
+        let ordinal = self.published.load().workspace(workspace)?;
+        let known = self.securely(|writer| {
+            writer.change_people(|transaction, interned| {
+                administration::check_workspace(transaction, workspace, ordinal)?;
+                interned.forget();
+                forgetting::forget(transaction, ordinal, people)
+            })
+        })?;
+        // The journal has the pages as they were before.
+        self.empty_journal();
+        Ok(known)
+    }
+
+    /// Removes some of the combinations of attributes that no user has.
+    pub(super) fn remove_unused_attributes(&mut self) -> Result<(), StoreError> {
+        self.change_people(|transaction, interned| {
+            interned.forget();
+            forgetting::remove_unused_attributes(transaction)
+        })
+    }
+
+    /// Removes the sessions of some of an app's days; whether there were any.
+    pub(super) fn empty_some_days(&mut self, app: i64) -> Result<bool, StoreError> {
+        self.securely(|writer| {
+            writer.in_turn(|transaction, _| {
+                let after = next_commit(transaction)?;
+                let emptied = removing::empty_some_days(transaction, app, after)?;
+                let commits = emptied.iter().map(|of| Commit {
+                    of: *of,
+                    before: None,
+                    after,
+                    cells: Box::default(),
+                });
+                Ok((!emptied.is_empty(), Some((after, commits.collect()))))
+            })
+        })
+    }
+
+    /// Does something that overwrites what it removes.
+    fn securely<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.connection.pragma_update(None, "secure_delete", true)?;
+        let done = work(self);
+        self.connection.pragma_update(None, "secure_delete", false)?;
+        done
     }
 
     fn change_people<T>(
@@ -250,16 +299,26 @@ impl Writer {
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> Result<bool, StoreError>,
     ) -> Result<bool, StoreError> {
-        let is_changed = self.transact(|transaction| {
-            let is_changed = change(transaction)?;
-            if is_changed {
-                transaction.execute("UPDATE meta SET catalog_seq = catalog_seq + 1", [])?;
-            }
-            Ok(is_changed)
+        let is_changed = self.securely(|writer| {
+            writer.transact(|transaction| {
+                let is_changed = change(transaction)?;
+                if is_changed {
+                    transaction.execute("UPDATE meta SET catalog_seq = catalog_seq + 1", [])?;
+                }
+                Ok(is_changed)
+            })
         })?;
         if is_changed {
             self.published.publish(Snapshot::load(&self.connection)?);
         }
         Ok(is_changed)
     }
+}
+
+/// The number of the transaction that is under way.
+fn next_commit(transaction: &Transaction<'_>) -> Result<i64, StoreError> {
+    let number = transaction
+        .prepare_cached("UPDATE meta SET commit_seq = commit_seq + 1 RETURNING commit_seq")?
+        .query_row([], |row| row.get(0))?;
+    Ok(number)
 }

@@ -136,6 +136,28 @@ fn the_current_engine_understands_every_statement() {
         text.lines()
             .any(|line| line.contains(r#""session_id":"s5""#) && line.contains(r#""duration":60"#))
     );
+
+    let asked = json!({ "external_ids": ["u7", "nobody's"] });
+    let forgotten = send(
+        again
+            .client()
+            .post(format!("{}/users/delete", again.url))
+            .bearer_auth(&again.key)
+            .json(&asked),
+    );
+    assert_eq!(forgotten.json()["deleted"], 1, "{}", forgotten.text);
+    assert!(!String::from_utf8_lossy(&run(&address, &["export"]).stdout).contains("\"u7\""));
+    assert_eq!(again.counts(ALL_DAYS), by_day(1_100));
+    let spare = command(&address, &["app", "create", "spare"]);
+    let id = spare["id"].as_str().unwrap();
+    eventually("the new app", || again.track(&body(id, 0..100)).status == 201);
+    command(&address, &["app", "delete", "spare", "--yes"]);
+    let verified = command(&address, &["verify"]);
+    assert_eq!(
+        (&verified["agrees"], &verified["sessions"]),
+        (&json!(true), &json!(1_100)),
+        "{verified}"
+    );
     let metrics = reqwest::blocking::get(format!("{}/metrics", again.ops))
         .unwrap()
         .text()

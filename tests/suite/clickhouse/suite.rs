@@ -22,6 +22,7 @@ const SUITES: &[&str] = &[
     "clients::",
     "crash::",
     "data_series::",
+    "deletion::",
     "first_hour::atomic::",
     "import_formats::",
     "operations::",
@@ -52,6 +53,7 @@ const OVER_ONE_SERVER: &[&str] = &[
     "back_pressure::",
     "bad_requests::segments::",
     "data_series::",
+    "deletion::",
     "first_hour::atomic::",
     "import_formats::export::",
     "operations::",
@@ -67,6 +69,8 @@ const OVER_ONE_SERVER: &[&str] = &[
 /// What a second replica or shard could break.
 const OVER_THE_CLUSTER: &[&str] = &[
     "crash::",
+    "deletion::apps::a_workspace",
+    "deletion::users::a_user_who",
     "segments::oracle::",
     "store::backup::",
     "store::processes::",

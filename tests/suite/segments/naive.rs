@@ -233,6 +233,22 @@ impl Workspace {
         true
     }
 
+    /// Somebody is forgotten: their sessions are still one person's, and the same id is another's from now on.
+    pub fn forget(&mut self, kind: &'static str, id: &str) {
+        let person = (kind, id.to_owned());
+        // No id has a line break.
+        let nobody = format!("forgotten\n{id}\n{}", self.sessions.len());
+        for session in &mut self.sessions {
+            if session.person.as_ref() == Some(&person) {
+                session.person = Some((kind, nobody.clone()));
+            }
+        }
+        self.seen.remove(&person);
+        if kind == "user" {
+            self.users.remove(id);
+        }
+    }
+
     /// One item of `POST /users/track`.
     pub fn set_user(&mut self, item: &Value) {
         let user = item["external_id"].as_str().unwrap().to_owned();

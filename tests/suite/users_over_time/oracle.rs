@@ -6,6 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::naive::{self, Calendar, STEPS, Whose, canonical};
+use super::rows::{Rows, Totals};
 use super::{ask, asked, series};
 use crate::segments::generator::Generator;
 use crate::segments::naive::{Session, Workspace};
@@ -68,6 +69,9 @@ fn every_answer_is_what_a_naive_walk_says() {
     for round in 1..=from_environment("SESSIONMETER_USERS_ROUNDS", 15) {
         for room in 0..world.rooms.len() {
             world.deliver(room);
+            if round % 3 == 0 {
+                world.forget(room);
+            }
             for _ in 0..4 {
                 world.compare(room);
             }
@@ -181,6 +185,19 @@ impl World {
             .filter(|session| room.model.record(session))
             .count();
         clickhouse::check_new(new, expected as u64);
+    }
+
+    /// Some are forgotten, of whom the numbers of the past still tell.
+    fn forget(&mut self, room: usize) {
+        let room = &mut self.rooms[room];
+        let random = &mut self.generator.random;
+        let (kind, name) = *random.pick(&[("user", "external_ids"), ("device", "device_ids")]);
+        let mut ids: Vec<String> = (0..3).map(|_| format!("person {}", random.below(20))).collect();
+        ids.dedup();
+        let caller = room.space.caller(self.server.as_ref().unwrap());
+        let answer = caller.post("/users/delete", &serde_json::json!({ name: ids }));
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        ids.iter().for_each(|id| room.model.forget(kind, id));
     }
 
     /// A workspace moves to another zone.
@@ -412,7 +429,6 @@ impl Question<'_> {
             calendar: &self.room.calendar,
             step,
             labels: &labels,
-            // Of a total, which is one unit, all days count.
             days: (step == "total").then(|| self.days_of(&range)),
             is_users,
         };
@@ -508,94 +524,5 @@ impl Question<'_> {
             }
         }
         assert_eq!(lines.next(), None);
-    }
-}
-
-/// How numbers are found.
-struct Totals<'a> {
-    calendar: &'a Calendar,
-    step: &'a str,
-    labels: &'a [String],
-    days: Option<Vec<String>>,
-    is_users: bool,
-}
-
-impl Totals<'_> {
-    fn numbers<'s>(&self, sessions: impl Iterator<Item = &'s Session>) -> (Vec<u64>, u64) {
-        match &self.days {
-            None => naive::numbers(self.calendar, self.step, self.labels, self.is_users, sessions),
-            Some(days) => {
-                let (_, total) = naive::numbers(self.calendar, "day", days, self.is_users, sessions);
-                (vec![total], total)
-            }
-        }
-    }
-}
-
-/// The rows of an answer by group.
-struct Rows {
-    groups: BTreeMap<String, Vec<u64>>,
-    /// In the order of the answer.
-    order: Vec<String>,
-}
-
-impl Rows {
-    fn read(answer: &Value, metric: &str, labels: &[String]) -> Self {
-        let rows = answer["data"].as_array().unwrap();
-        let mut groups = BTreeMap::<String, Vec<u64>>::new();
-        let mut order = Vec::new();
-        let mut times = Vec::<String>::new();
-        for row in rows {
-            let time = row["time"].as_str().unwrap().to_owned();
-            if times.last() != Some(&time) {
-                times.push(time);
-            }
-            let key = match (row.get("group"), row.get("others")) {
-                (None, None) => "everyone".to_owned(),
-                (_, Some(_)) => "others".to_owned(),
-                (group, None) => canonical(group),
-            };
-            if times.len() == 1 {
-                order.push(key.clone());
-            }
-            groups.entry(key).or_default().push(row[metric].as_u64().unwrap());
-        }
-        if !rows.is_empty() {
-            assert_eq!(times, labels);
-        }
-        assert!(groups.values().all(|counts| counts.len() == labels.len()));
-        Self { groups, order }
-    }
-
-    /// The groups of the answer are the largest ones, each with its numbers, and behind them the others.
-    fn check(
-        mut self,
-        expected: &BTreeMap<String, (Vec<u64>, u64)>,
-        everyone: &[u64],
-        limit: usize,
-        has_no_others: bool,
-        query: &str,
-    ) {
-        let others = self.groups.remove("others");
-        let is_cut = expected.len() > limit;
-        assert_eq!(others.is_some(), is_cut && !has_no_others, "{query}");
-        assert_eq!(self.groups.len(), expected.len().min(limit), "{query}");
-        let mut rest = everyone.to_vec();
-        for (key, counts) in &self.groups {
-            let (wanted, _) = expected.get(key).unwrap_or_else(|| panic!("{key}: {query}"));
-            assert_eq!(counts, wanted, "{key}: {query}");
-            rest.iter_mut()
-                .zip(counts)
-                .for_each(|(rest, count)| *rest = rest.saturating_sub(*count));
-        }
-        if let Some(others) = others {
-            assert_eq!(others, rest, "{query}");
-            assert_eq!(self.order.pop().unwrap(), "others");
-        }
-        let totals: Vec<u64> = self.order.iter().map(|key| expected[key].1).collect();
-        let mut largest: Vec<u64> = expected.values().map(|(_, total)| *total).collect();
-        largest.sort_unstable_by(|one, other| other.cmp(one));
-        largest.truncate(limit);
-        assert_eq!(totals, largest, "{query}");
     }
 }
