@@ -184,8 +184,23 @@ fn with_wrong_host(request: &Request<Body>) -> Option<ApiError> {
 
 /// A URL without a host has an empty one.
 fn is_host(value: &HeaderValue) -> bool {
+    if is_plain_host(value.as_bytes()) {
+        return true;
+    }
     let authority = || Authority::try_from(value.as_bytes());
     value.is_empty() || authority().is_ok_and(|authority| !authority.as_str().contains('@'))
+}
+
+/// Whether it is a name or an IPv4 address with or without a port, as nearly all are: these need not be copied to be checked.
+fn is_plain_host(value: &[u8]) -> bool {
+    let mut parts = value.split(|byte| *byte == b':');
+    let (name, port, rest) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    let is_name = name
+        .iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(byte));
+    let is_port =
+        port.is_none_or(|port| (1..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit));
+    !name.is_empty() && is_name && is_port && rest.is_none()
 }
 
 /// Methods come from outside and become labels: only those that HTTP defines are told apart.
