@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
+use clap::error::ErrorKind;
 use serde::Serialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -36,17 +37,36 @@ pub(super) fn check_seen() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what was wrong with the command line, or what it asked to be told, and ends.
+/// Says what was wrong with the command line, in one line, or what it asked to be told, and ends.
 pub fn exit(usage: &clap::Error) -> ! {
-    let text = usage.render().to_string();
-    match visible(&text) {
-        Cow::Borrowed(_) => usage.exit(),
-        // Without colours, which could not be told from what was typed.
-        Cow::Owned(shown) => {
-            let _ = write!(io::stderr(), "{shown}");
-            std::process::exit(usage.exit_code())
-        }
+    let is_help = !usage.use_stderr() || usage.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_help {
+        usage.exit();
     }
+    let line = wrong_usage(&usage.render().to_string());
+    // There is nobody left to tell if stderr is closed too.
+    let _ = writeln!(io::stderr(), "sessionmeter: {line}");
+    std::process::exit(usage.exit_code())
+}
+
+/// What is wrong and what may be meant, without the paragraphs that only repeat how the command is used.
+fn wrong_usage(rendered: &str) -> String {
+    let paragraphs = rendered.split("\n\n").map(str::trim);
+    let said = paragraphs.filter(|paragraph| {
+        let repeats = paragraph.starts_with("Usage:") || paragraph.starts_with("For more information");
+        !repeats && !paragraph.is_empty()
+    });
+    let said: Vec<String> = said.map(|paragraph| words(paragraph).join(" ")).collect();
+    let line = said.join("; ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    format!("{} (--help says more)", visible_line(line))
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 /// An error and its causes in one line, whatever they contain.

@@ -388,3 +388,40 @@ fn an_id_that_another_workspace_has_does_not_tell_what_has_it() {
         server.command(&["segment", "list"]) == json!([])
     });
 }
+
+#[test]
+fn wrong_usage_is_said_in_one_line() {
+    for (arguments, said) in [
+        (
+            &["series", "--unit", "fortnight"][..],
+            "invalid value 'fortnight' for '--unit",
+        ),
+        (&["app", "delete"], "required arguments were not provided: <APP>"),
+        (
+            &["serve", "--lisen", "8080"],
+            "a similar argument exists: '--listen'",
+        ),
+        (&["verifi"], "unrecognized subcommand 'verifi'"),
+        (
+            &["series", "--csv", "--json"],
+            "the argument '--csv' cannot be used with '--json'",
+        ),
+        (&["app", "create", "a\u{202e}b"], "a\\u{202e}b"),
+    ] {
+        let output = Command::new(binary()).args(arguments).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(output.stdout.is_empty());
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            text.starts_with("sessionmeter: ") && text.ends_with("(--help says more)\n"),
+            "{text}"
+        );
+        assert!(text.contains(said), "{text}");
+        assert!(!text.contains('\u{202e}') && !text.contains("Usage:"), "{text}");
+    }
+    // Whoever names no command wants to know which there are.
+    let output = Command::new(binary()).arg("app").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("\nCommands:\n"));
+}
