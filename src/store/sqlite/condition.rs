@@ -51,6 +51,16 @@ impl Condition {
         self.files.check()
     }
 
+    /// How long the journal is, where that can be told.
+    pub(super) fn length_of_journal(&self) -> Option<u64> {
+        self.files.journal_bytes()
+    }
+
+    /// Whether what is in the journal can be moved into the database although its file has lost its name.
+    pub(super) fn is_only_the_journal_gone(&self) -> bool {
+        self.files.is_only_the_journal_gone() && self.damage.lock().is_none()
+    }
+
     /// Whether everything is as it should be.
     ///
     /// # Errors

@@ -7,31 +7,61 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::beside;
+use super::{FILE, beside};
 use crate::store::StoreError;
+
+const JOURNAL: &str = "-wal";
 
 /// Device and inode.
 type Identity = (u64, u64);
 
 /// The database and the files that SQLite keeps beside it, as they were when they were opened.
 #[derive(Debug)]
-pub(super) struct FileIdentity(Vec<(PathBuf, Identity)>);
+pub(super) struct FileIdentity {
+    known: Vec<(PathBuf, Identity)>,
+    journal: PathBuf,
+}
 
 impl FileIdentity {
     /// Of the files that are there now, right after a connection has opened them.
     pub(super) fn of(file: &Path) -> Self {
-        let files = ["", "-wal", "-shm"].map(|suffix| beside(file, suffix));
+        let files = ["", JOURNAL, "-shm"].map(|suffix| beside(file, suffix));
         let known = files.into_iter().filter_map(|file| {
             let identity = identity(&file).ok()??;
             Some((file, identity))
         });
-        Self(known.collect())
+        Self {
+            known: known.collect(),
+            journal: beside(file, JOURNAL),
+        }
+    }
+
+    /// How long the journal is; `None` where that can't be told, or it is not the one that was opened.
+    pub(super) fn journal_bytes(&self) -> Option<u64> {
+        let metadata = std::fs::metadata(&self.journal).ok()?;
+        let now = (metadata.dev(), metadata.ino());
+        let opened = self.known.iter().find(|(file, _)| *file == self.journal);
+        opened
+            .is_some_and(|(_, opened)| *opened == now)
+            .then_some(metadata.len())
+    }
+
+    /// Whether the database is the one that was opened, and nothing is where its journal was: what is in the journal, which is
+    /// still open, can be moved into the database.
+    pub(super) fn is_only_the_journal_gone(&self) -> bool {
+        let is_gone = |file: &Path| matches!(identity(file), Ok(None));
+        let is_there = |(file, opened): &(PathBuf, Identity)| match identity(file) {
+            Ok(Some(now)) => now == *opened,
+            Ok(None) => !file.as_os_str().as_encoded_bytes().ends_with(FILE.as_bytes()),
+            Err(_) => false,
+        };
+        is_gone(&self.journal) && self.known.iter().all(is_there)
     }
 
     /// # Errors
     /// [`StoreError::Unusable`] if a file was deleted or replaced, [`StoreError::Unavailable`] if that can't be told.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        for (file, opened) in &self.0 {
+        for (file, opened) in &self.known {
             let now = identity(file).map_err(|error| {
                 StoreError::Unavailable(format!("can't look for {}: {error}", file.display()))
             })?;

@@ -232,7 +232,7 @@ impl Administration for SqliteStore {
             let (readers, condition) = (self.readers.clone(), self.condition.clone());
             let ended = tokio::task::spawn_blocking(move || {
                 threads.upkeep.into_iter().for_each(Upkeep::stop);
-                if condition.check_files().is_err() {
+                if condition.check_writing().is_err() {
                     readers.abandon();
                 }
                 threads.watch.stop();

@@ -15,8 +15,8 @@ use super::condition::Condition;
 use super::connection::{BUSY_TIMEOUT, wait_for_others};
 use crate::store::StoreError;
 
-/// A page and its header.
-const FRAME_BYTES: u64 = 8_192 + 24;
+/// Bytes before each page in the journal.
+const FRAME_HEADER: u64 = 24;
 /// Frames after which the journal is moved into the database: rarer cuts write amplification.
 const FRAMES: u32 = 8_000;
 /// Frames after which it is tried again where readers or a failing disk kept it from being moved whole.
@@ -33,6 +33,8 @@ const BETWEEN_WAITS: Duration = Duration::from_secs(2);
 /// Owned by the writer.
 pub(super) struct Journal {
     condition: Arc<Condition>,
+    /// Of a page with its header; stores of early versions have other pages.
+    frame_bytes: u64,
     /// Frames in the journal as of the last commit; counted by SQLite.
     frames: Arc<AtomicU32>,
     /// What `frames` was before that.
@@ -73,12 +75,15 @@ impl Journal {
                 BUSY_TIMEOUT
             }
         })?;
-        let limit = u32::try_from(limit_bytes / FRAME_BYTES)
+        let page: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        let frame_bytes = u64::from(page) + FRAME_HEADER;
+        let limit = u32::try_from(limit_bytes / frame_bytes)
             .unwrap_or(u32::MAX)
             .max(2);
         let first = FRAMES.min(limit / 2);
         Ok(Self {
             condition,
+            frame_bytes,
             frames,
             before: 0,
             next: first,
@@ -88,6 +93,42 @@ impl Journal {
             is_hasty,
             waited: None,
         })
+    }
+
+    /// Whether all is there that is to be moved into the database.
+    ///
+    /// What is missing in the middle would be moved as zeros, over pages that are whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] if somebody has cut the journal.
+    pub(super) fn check_length(&self, connection: &Connection) -> Result<(), StoreError> {
+        let expected = u64::from(self.frames()) * self.frame_bytes;
+        let is_whole = || {
+            let length = self.condition.length_of_journal();
+            length.is_none_or(|length| length >= expected)
+        };
+        if is_whole() {
+            return Ok(());
+        }
+        // Another process may have moved all of it and begun it anew, which SQLite knows. If not, there is nothing to be
+        // read where a frame should be.
+        let moved = connection.wal_checkpoint_v2(None::<&str>, CheckpointMode::PASSIVE);
+        let frames = match moved {
+            Ok((frames, _)) => u64::try_from(frames).unwrap_or_default(),
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                return Ok(());
+            }
+            Err(_) => u64::MAX,
+        };
+        let length = self.condition.length_of_journal().unwrap_or(u64::MAX);
+        if frames.saturating_mul(self.frame_bytes) <= length {
+            self.frames
+                .store(u32::try_from(frames).unwrap_or(u32::MAX), Ordering::Relaxed);
+            return Ok(());
+        }
+        let damage = "the journal was cut while it was open: what was recorded last is gone";
+        self.condition.note_damage(damage);
+        Err(StoreError::Unusable(damage.into()))
     }
 
     fn frames(&self) -> u32 {
@@ -109,7 +150,7 @@ impl Journal {
         Err(StoreError::Unavailable(format!(
             "the journal has grown to {} MB and can't be moved into the database: the disk fails, or another process has \
              been reading the store for long",
-            u64::from(self.frames()) * FRAME_BYTES / 1_000_000
+            u64::from(self.frames()) * self.frame_bytes / 1_000_000
         )))
     }
 
@@ -121,7 +162,8 @@ impl Journal {
             self.next = self.first;
         }
         self.before = frames;
-        self.condition.set_journal_bytes(u64::from(frames) * FRAME_BYTES);
+        self.condition
+            .set_journal_bytes(u64::from(frames) * self.frame_bytes);
         if frames >= self.next {
             self.move_into(connection);
         }

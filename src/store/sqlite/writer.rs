@@ -241,6 +241,7 @@ impl Writer {
     /// Whether a transaction may begin.
     fn check_writing(&mut self) -> Result<(), StoreError> {
         self.condition.check_writing()?;
+        self.journal.check_length(&self.connection)?;
         self.journal.check_room(&self.connection)
     }
 
@@ -260,7 +261,11 @@ impl Writer {
     /// Leaves one file without a journal behind. Beside a server that is the server's job: waiting for its readers
     /// would only make a command slow.
     pub(super) fn finish(&self) {
-        if self.condition.check_files().is_err() {
+        if self.condition.is_only_the_journal_gone() {
+            self.empty_journal();
+        }
+        let is_whole = self.journal.check_length(&self.connection);
+        if is_whole.and_then(|()| self.condition.check_writing()).is_err() {
             abandon(&self.connection);
             return;
         }

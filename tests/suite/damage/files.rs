@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
-use crate::support::eventually;
+use crate::support::{command, eventually};
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -74,6 +74,41 @@ fn the_end_of_a_server_does_not_touch_the_files_that_took_the_place_of_its_own()
         let content = std::fs::read_to_string(store.data.join(format!("{FILE}{suffix}"))).unwrap();
         assert_eq!(content, format!("another's{suffix}"));
     }
+}
+
+#[test]
+fn a_journal_that_is_cut_under_the_server_does_not_destroy_the_database() {
+    let store = Stopped::new(1_000);
+    let server = store.start(&[]);
+    server.record(&sessions(&server.app, 1_000..2_000));
+    let journal = std::fs::OpenOptions::new()
+        .write(true)
+        .open(store.data.join(format!("{FILE}-wal")))
+        .unwrap();
+    journal.set_len(0).unwrap();
+    check_unusable(&server.track(&json!({ "sessions": sessions(&server.app, 2_000..2_010) })));
+    assert!(
+        server.log().contains("the journal was cut while it was open"),
+        "{}",
+        server.log()
+    );
+    server.stop();
+    // What was in the database before is whole.
+    assert_eq!(command(&store.data, &["verify"])["sessions"], 1_000);
+}
+
+#[test]
+fn what_is_in_a_journal_that_was_deleted_under_the_server_is_saved_at_its_end() {
+    let store = Stopped::new(10);
+    let server = store.start(&[]);
+    server.record(&sessions(&server.app, 10..500));
+    std::fs::remove_file(store.data.join(format!("{FILE}-wal"))).unwrap();
+    check_unusable(&server.track(&json!({ "sessions": sessions(&server.app, 500..510) })));
+    assert_eq!(server.stop(), Some(1));
+    let verified = command(&store.data, &["verify"]);
+    // What was not acknowledged may be among them.
+    let found = verified["sessions"].as_u64().unwrap();
+    assert!((500..=510).contains(&found), "{verified}");
 }
 
 #[test]
