@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use axum::middleware::Next;
@@ -55,6 +57,7 @@ pub(super) async fn observe(
     if let Some(plain) = paths::plain(request.uri()) {
         *request.uri_mut() = plain;
     }
+    allow_plain_answers(request.headers_mut());
     let authenticated = Authenticated::default();
     request.extensions_mut().insert(RequestId(id.clone()));
     request.extensions_mut().insert(authenticated.clone());
@@ -180,6 +183,38 @@ fn with_wrong_host(request: &Request<Body>) -> Option<ApiError> {
         (Some(_), Some(_)) => "the header 'Host' is given more than once; give it once",
     };
     Some(ApiError::bad_request(message))
+}
+
+/// Whoever refuses answers that are not compressed gets them all the same, where there is no other form: a 406 would hide what
+/// was recorded.
+fn allow_plain_answers(headers: &mut HeaderMap) {
+    let codings = headers.get_all(ACCEPT_ENCODING).iter();
+    let codings: Vec<(String, bool)> = codings
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|coding| {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            let weight = weight.trim().trim_start_matches(['q', 'Q', '=', ' ']);
+            let is_refused = weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0);
+            (name.trim().to_ascii_lowercase(), is_refused)
+        })
+        .collect();
+    let refuses_plain =
+        |(name, is_refused): &(String, bool)| *is_refused && (name == "identity" || name == "*");
+    if !codings.iter().any(refuses_plain) {
+        return;
+    }
+    let accepted: Vec<&str> = codings
+        .iter()
+        .filter(|(name, is_refused)| !is_refused && (name == "gzip" || name == "zstd"))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    headers.remove(ACCEPT_ENCODING);
+    if let Ok(accepted) = HeaderValue::from_str(&accepted.join(", "))
+        && !accepted.is_empty()
+    {
+        headers.insert(ACCEPT_ENCODING, accepted);
+    }
 }
 
 /// A URL without a host has an empty one.

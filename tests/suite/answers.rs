@@ -411,3 +411,31 @@ fn a_key_of_braze_is_told_how_to_become_one_of_ours() {
         assert!(!answer.text.to_lowercase().contains("550e8400"), "{message}");
     }
 }
+
+#[test]
+fn whoever_refuses_plain_answers_hears_what_was_done_all_the_same() {
+    let server = Server::start();
+    let body = json!({ "sessions": [server.session("a", 1_709_294_400)] });
+    for accepted in [
+        "identity;q=0",
+        "*;q=0",
+        "br;q=1, *;q=0",
+        "deflate, Identity; q=0.000",
+        "gzip;q=0, identity;q=0",
+    ] {
+        let request = server.client().post(format!("{}/sessions/track", server.url));
+        let answer = send(
+            request
+                .bearer_auth(&server.key)
+                .header("accept-encoding", accepted)
+                .json(&body),
+        );
+        assert_eq!(answer.status, 201, "{accepted}: {}", answer.text);
+        assert_eq!(answer.json()["message"], "success");
+        let request = server
+            .client()
+            .get(format!("{}/sessions/data_series?length=3", server.url));
+        let answer = send(request.bearer_auth("wrong").header("accept-encoding", accepted));
+        assert_eq!(answer.status, 401, "{accepted}: {}", answer.text);
+    }
+}

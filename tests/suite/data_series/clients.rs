@@ -46,6 +46,8 @@ fn long_answers_are_compressed_as_the_client_likes() {
         (Some("br, gzip"), "gzip"),
         (Some("gzip;q=0.1, zstd"), "zstd"),
         (Some("gzip, zstd;q=0"), "gzip"),
+        (Some("gzip, identity;q=0"), "gzip"),
+        (Some("*;q=0"), ""),
     ] {
         let response = ask(&plain(), &server, LONG, accepted);
         assert_eq!(response.status(), 200);
