@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
+use axum::extract::MatchedPath;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CONTENT_TYPE, RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -277,6 +278,10 @@ pub(super) fn ensure_json(response: Response<Body>) -> Response<Body> {
         if let Some(value) = response.headers().get(&name) {
             replaced.headers_mut().insert(name, value.clone());
         }
+    }
+    // The route is in the log and in metrics, whatever the answer.
+    if let Some(route) = response.extensions().get::<MatchedPath>() {
+        replaced.extensions_mut().insert(route.clone());
     }
     replaced
 }

@@ -93,6 +93,18 @@ fn ever_new_paths_and_methods_do_not_make_ever_new_series() {
 }
 
 #[test]
+fn a_wrong_method_is_noted_under_the_route_that_was_asked_for() {
+    let server = Server::start_with(&["--log-format", "json"]);
+    let url = format!("{}/sessions/track?secret", server.url);
+    assert_eq!(send(server.client().get(url)).status, 405);
+    let line = |line: &str| line.contains("\"status\":405") && line.contains("\"route\":\"/sessions/track\"");
+    eventually("the log line", || server.log().lines().any(line));
+    let metrics = send(server.client().get(format!("{}/metrics", server.ops))).text;
+    let noted = |line: &str| line.contains("status=\"405\"") && line.contains("route=\"/sessions/track\"");
+    assert!(metrics.lines().any(noted), "{metrics}");
+}
+
+#[test]
 fn a_request_id_is_echoed_or_made_and_is_in_the_log_line() {
     let server = Server::start_with(&["--log-format", "json"]);
     let url = format!("{}/sessions/data_series?length=3", server.url);
