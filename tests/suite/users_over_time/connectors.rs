@@ -46,3 +46,55 @@ fn the_engine_of_airbyte_connects_and_reads_every_stream() {
     let last = sizes.iter().find(|point| point["time"] == "2024-05-05").unwrap();
     assert_eq!(last["size"], 1);
 }
+
+/// The dates that Grafana puts into a panel's parameters.
+fn filled(value: &str) -> String {
+    value
+        .replace("${__from:date:YYYY-MM-DD}", "2024-02-28")
+        .replace("${__to:date:YYYY-MM-DD}", "2024-03-02")
+}
+
+#[test]
+fn every_panel_of_the_grafana_dashboard_finds_its_columns() {
+    let server = Server::start();
+    let caller = Caller::of(&server);
+    caller.record(&[
+        json!({ "app_id": server.app, "session_id": "1", "user_id": "u1", "country": "BR", "platform": "ios", "started_at": "2024-03-01T12:00:00Z" }),
+        json!({ "app_id": server.app, "session_id": "2", "user_id": "u2", "started_at": "2024-03-02T12:00:00Z" }),
+    ]);
+    let file = std::fs::read_to_string("docs/grafana.json").unwrap();
+    let dashboard: Value = serde_json::from_str(&file).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert_eq!(panels.len(), 4);
+    for panel in panels {
+        let target = &panel["targets"][0];
+        let parameters = target["url_options"]["params"].as_array().unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let query: Vec<(String, String)> = parameters
+            .iter()
+            .map(|parameter| (text(&parameter["key"]), filled(&text(&parameter["value"]))))
+            .collect();
+        let query: Vec<String> = query
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let path = format!("{}?{}", text(&target["url"]), query.join("&"));
+        let answer = caller.get(&path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        let answer = answer.json();
+        let rows = answer[text(&target["root_selector"])].as_array().unwrap();
+        let mut sum = 0;
+        for row in rows {
+            for column in target["columns"].as_array().unwrap() {
+                let value = row.get(text(&column["selector"])).unwrap();
+                match column["type"].as_str().unwrap() {
+                    "timestamp" => _ = value.as_str().unwrap().parse::<jiff::civil::Date>().unwrap(),
+                    "number" => sum += value.as_u64().unwrap(),
+                    "string" => assert!(value.is_string() || value.is_null(), "{row}"),
+                    other => panic!("{other}"),
+                }
+            }
+        }
+        assert_eq!(sum, 2, "{path}");
+    }
+}
