@@ -49,6 +49,9 @@ pub fn exit(usage: &clap::Error) -> ! {
     std::process::exit(usage.exit_code())
 }
 
+/// Characters of a line about wrong usage: what was typed may be long.
+const SHOWN: usize = 1_000;
+
 /// What is wrong and what may be meant, without the paragraphs that only repeat how the command is used.
 fn wrong_usage(rendered: &str) -> String {
     let paragraphs = rendered.split("\n\n").map(str::trim);
@@ -58,8 +61,12 @@ fn wrong_usage(rendered: &str) -> String {
     });
     let said: Vec<String> = said.map(|paragraph| words(paragraph).join(" ")).collect();
     let line = said.join("; ");
-    let line = line.strip_prefix("error: ").unwrap_or(&line);
-    format!("{} (--help says more)", visible_line(line))
+    let line = visible_line(line.strip_prefix("error: ").unwrap_or(&line));
+    let mut shown: String = line.chars().take(SHOWN).collect();
+    if shown.len() < line.len() {
+        shown.push('…');
+    }
+    format!("{shown} (--help says more)")
 }
 
 fn words(text: &str) -> Vec<&str> {

@@ -151,6 +151,7 @@ async fn record(state: &ApiState, request: Request<Body>) -> Result<TrackRespons
 
 fn app(body: &[u8]) -> Result<Cow<'_, str>, ApiError> {
     #[derive(Deserialize)]
+    #[serde(expecting = "a JSON object")]
     struct Envelope<'a> {
         #[serde(borrow)]
         app_id: Option<Cow<'a, str>>,

@@ -24,6 +24,7 @@ pub(super) struct Source {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Wire<'a> {
     #[serde(borrow)]
     aggregates: Option<Items<'a>>,
@@ -32,6 +33,7 @@ struct Wire<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Bucket<'a> {
     #[serde(borrow)]
     started: Option<Scalar<'a>>,

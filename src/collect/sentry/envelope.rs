@@ -32,6 +32,7 @@ pub enum EnvelopeError {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Header<'a> {
     #[serde(borrow)]
     dsn: Option<Lenient<'a>>,
@@ -54,6 +55,7 @@ pub(super) struct Item<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct ItemHeader<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<Scalar<'a>>,

@@ -11,6 +11,7 @@ use crate::collect::{ItemError, mend};
 use crate::model::{AppId, End, Millis, NewSession, Session};
 
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Wire<'a> {
     #[serde(borrow)]
     sid: Option<Scalar<'a>>,
