@@ -44,7 +44,7 @@ pub fn name(key: &GroupKey) -> Cow<'_, str> {
 
 /// A text that no spreadsheet takes for a formula.
 fn harmless(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
         format!("'{text}").into()
     } else {
         Cow::Borrowed(text)
@@ -75,6 +75,7 @@ mod tests {
             ("@SUM(A1)", "'@SUM(A1)"),
             ("'quoted", "'quoted"),
             ("\t=1", "'\t=1"),
+            ("\n=1", "\"'\n=1\""),
             ("a, \"b\"", "\"a, \"\"b\"\"\""),
             ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
             ("two\nlines", "\"two\nlines\""),
