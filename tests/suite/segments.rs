@@ -17,8 +17,10 @@ mod sample;
 mod users;
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::support::{Answer, Server, command, send};
+use reqwest::blocking::RequestBuilder;
 use serde_json::{Value, json};
 
 /// Somebody with a key for one workspace of a running server.
@@ -40,8 +42,20 @@ impl<'a> Caller<'a> {
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Answer {
+        send(self.posting(path, body))
+    }
+
+    fn posting(&self, path: &str, body: &Value) -> RequestBuilder {
         let url = format!("{}{path}", self.server.url);
-        send(self.server.client().post(url).bearer_auth(self.key).json(body))
+        self.server.client().post(url).bearer_auth(self.key).json(body)
+    }
+
+    /// Forgets somebody. Old servers of ClickHouse look for work every five seconds, and several steps wait for that.
+    pub fn forget(&self, body: &Value) -> Answer {
+        send(
+            self.posting("/users/delete", body)
+                .timeout(Duration::from_secs(120)),
+        )
     }
 
     /// Records sessions and expects that none is refused; how many were new.

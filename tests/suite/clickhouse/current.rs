@@ -143,6 +143,7 @@ fn the_current_engine_understands_every_statement() {
             .client()
             .post(format!("{}/users/delete", again.url))
             .bearer_auth(&again.key)
+            .timeout(std::time::Duration::from_secs(120))
             .json(&asked),
     );
     assert_eq!(forgotten.json()["deleted"], 1, "{}", forgotten.text);

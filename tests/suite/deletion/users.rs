@@ -73,7 +73,7 @@ impl Scene {
     }
 
     fn forget(&self, body: &Value) -> u64 {
-        let answer = self.caller().post("/users/delete", body);
+        let answer = self.caller().forget(body);
         assert_eq!(answer.status, 201, "{}", answer.text);
         let body = answer.json();
         assert_eq!(body["message"], "success");

@@ -134,9 +134,19 @@ fn commands(block: &[(usize, &str)], runs_on: bool) -> Vec<Step> {
 
 /// The targets of a page's links within this repository.
 pub fn links(text: &str) -> Vec<&str> {
-    prose(text)
+    let links = prose(text)
         .flat_map(|line| line.split("](").skip(1))
-        .filter_map(|rest| rest.split_once(')'))
+        .filter_map(|rest| rest.split_once(')'));
+    let pictures = prose(text)
+        .filter(|line| line.trim_start().starts_with('<'))
+        .flat_map(|line| {
+            line.split("src=\"")
+                .skip(1)
+                .chain(line.split("srcset=\"").skip(1))
+        })
+        .filter_map(|rest| rest.split_once('"'));
+    links
+        .chain(pictures)
         .map(|(link, _)| link)
         .filter(|link| !link.contains("://") && !link.starts_with("mailto:"))
         .collect()

@@ -195,7 +195,7 @@ impl World {
         let mut ids: Vec<String> = (0..3).map(|_| format!("person {}", random.below(20))).collect();
         ids.dedup();
         let caller = room.space.caller(self.server.as_ref().unwrap());
-        let answer = caller.post("/users/delete", &serde_json::json!({ name: ids }));
+        let answer = caller.forget(&serde_json::json!({ name: ids }));
         assert_eq!(answer.status, 201, "{}", answer.text);
         ids.iter().for_each(|id| room.model.forget(kind, id));
     }
