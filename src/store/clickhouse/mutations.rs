@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::engine::Engine;
+use super::failure;
 use super::tables::Table;
 use crate::store::StoreError;
 
@@ -36,7 +37,13 @@ impl Rows {
             self.table.name(),
             self.condition
         );
-        Ok(engine.rows(&sql).await?.first().copied().unwrap_or_default())
+        // An aggregate without groups has one row, of an empty table too.
+        engine
+            .rows(&sql)
+            .await?
+            .first()
+            .copied()
+            .ok_or_else(failure::broken_off)
     }
 
     /// Removes them; returns when none is left, wherever it is looked for.
@@ -54,15 +61,10 @@ impl Rows {
             return Ok(());
         }
         let address = engine.address();
-        let (table, everywhere) = match &address.cluster {
-            Some(cluster) => (self.table.local_name(), format!(" ON CLUSTER '{cluster}'")),
-            None => (self.table.name().to_owned(), String::new()),
-        };
-        let sql = format!(
-            "ALTER TABLE {}.{table}{everywhere} {what} WHERE {}",
-            address.database, self.condition
-        );
-        engine.execute(&sql).await?;
+        let alter = self.table.alter(address);
+        engine
+            .execute(&format!("{alter} {what} WHERE {}", self.condition))
+            .await?;
         let begun = Instant::now();
         let mut pause = PAUSE;
         for attempt in 0_u32.. {
@@ -78,7 +80,8 @@ impl Rows {
             }
             if begun.elapsed() > PATIENCE {
                 return Err(StoreError::Partial(format!(
-                    "ClickHouse is still rewriting {left} rows of {table}, and goes on with that by itself"
+                    "ClickHouse is still rewriting {left} rows of {}, and goes on with that by itself",
+                    self.table.name()
                 )));
             }
             tokio::time::sleep(pause).await;

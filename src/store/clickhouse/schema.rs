@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 use super::engine::Engine;
 use super::lock;
 use super::people::Secret;
-use super::tables::{HASHED, ROW_HASH, Table};
+use super::tables::{HASHED, ROW_HASH, Table, everywhere};
 use crate::store::{Role, StoreError};
 
 /// The newest version that this program knows.
@@ -42,7 +42,7 @@ struct SecretRow {
 /// once. Returns the key of persons' numbers.
 pub(super) async fn prepare(engine: &Engine, role: Role) -> Result<String, StoreError> {
     let address = engine.address();
-    let (database, everywhere) = (address.database.as_str(), everywhere(engine));
+    let (database, everywhere) = (address.database.as_str(), everywhere(engine.address()));
     match version(engine).await? {
         Some(VERSION) => {
             acknowledge_on_disk(engine, role).await;
@@ -109,14 +109,9 @@ pub(super) async fn drop_old_claims(engine: &Engine) -> Result<(), StoreError> {
     let sql = format!(
         "SELECT DISTINCT toUInt32(intDiv(at, 86400)) FROM {database}.{locks} WHERE at < toUInt32(now()) - 2 * 86400"
     );
-    let table = match engine.address().cluster {
-        Some(_) => Table::Locks.local_name(),
-        None => locks.to_owned(),
-    };
+    let alter = Table::Locks.alter(engine.address());
     for day in engine.rows::<u32>(&sql).await? {
-        let everywhere = everywhere(engine);
-        let sql = format!("ALTER TABLE {database}.{table}{everywhere} DROP PARTITION {day}");
-        engine.execute(&sql).await?;
+        engine.execute(&format!("{alter} DROP PARTITION {day}")).await?;
     }
     Ok(())
 }
@@ -132,7 +127,7 @@ async fn exists(engine: &Engine, table: &str, condition: &str) -> Result<bool, S
 
 /// Brings the tables of earlier versions to the newest. May be begun again wherever it ended.
 async fn migrate(engine: &Engine, secret: &str) -> Result<(), StoreError> {
-    let (database, everywhere) = (&engine.address().database, everywhere(engine));
+    let (database, everywhere) = (&engine.address().database, everywhere(engine.address()));
     let suffixes = match engine.address().cluster {
         Some(_) => &["", "_local"][..],
         None => &[""][..],
@@ -145,8 +140,8 @@ async fn migrate(engine: &Engine, secret: &str) -> Result<(), StoreError> {
     for (name, column) in [("person", person.as_str()), ("row_hash", ROW_HASH)] {
         let is_there = format!("table = '{table}' AND name = '{name}'");
         if !exists(engine, "columns", &is_there).await? {
-            let alter = format!("ALTER TABLE {database}.{table}{everywhere} ADD COLUMN {column}");
-            engine.execute(&alter).await?;
+            let alter = Table::Sessions.alter(engine.address());
+            engine.execute(&format!("{alter} ADD COLUMN {column}")).await?;
         }
     }
     if engine.address().cluster.is_some() {
@@ -180,11 +175,6 @@ async fn migrate(engine: &Engine, secret: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn everywhere(engine: &Engine) -> String {
-    let cluster = engine.address().cluster.as_ref();
-    cluster.map_or(String::new(), |cluster| format!(" ON CLUSTER '{cluster}'"))
-}
-
 /// Has tables acknowledge what is on disk, where they don't yet: they may be of a version, or made on a server, that had
 /// no such settings.
 async fn acknowledge_on_disk(engine: &Engine, role: Role) {
@@ -198,7 +188,7 @@ async fn acknowledge_on_disk(engine: &Engine, role: Role) {
 }
 
 async fn set_on_disk(engine: &Engine) -> Result<(), StoreError> {
-    let (database, everywhere) = (&engine.address().database, everywhere(engine));
+    let (database, everywhere) = (&engine.address().database, everywhere(engine.address()));
     let sql = format!(
         "SELECT name FROM system.tables WHERE database = '{database}' AND engine LIKE '%MergeTree' \
          AND position(create_table_query, 'fsync_after_insert') = 0"

@@ -96,6 +96,15 @@ impl Table {
         format!("{}_local", self.name())
     }
 
+    /// The beginning of a statement that alters it, where its rows are.
+    pub(super) fn alter(self, address: &Address) -> String {
+        let name = match address.cluster {
+            Some(_) => self.local_name(),
+            None => self.name().to_owned(),
+        };
+        format!("ALTER TABLE {}.{name}{}", address.database, everywhere(address))
+    }
+
     /// Whether its rows are spread over the shards of a cluster.
     pub(super) fn is_spread(self) -> bool {
         self.definition().shard != "0"
@@ -260,6 +269,12 @@ impl Table {
             }
         }
     }
+}
+
+/// What makes every server of a cluster do the same.
+pub(super) fn everywhere(address: &Address) -> String {
+    let cluster = address.cluster.as_ref();
+    cluster.map_or(String::new(), |cluster| format!(" ON CLUSTER '{cluster}'"))
 }
 
 /// The table of sessions with the hash of each row.
