@@ -1,5 +1,6 @@
 //! What may be changed in the catalog, and what keeps a change from being made: the rules, for every store.
 
+use super::Catalog;
 use super::records::{AppRecord, KeyRecord, Record, Records, SegmentRecord, WorkspaceRecord};
 use super::refusal::Refusal;
 use crate::model::{
@@ -70,6 +71,18 @@ impl Changed {
 }
 
 impl Change {
+    /// The apps that it deletes with what is in them; `None` where it deletes no such thing.
+    pub fn doomed(&self, catalog: &Catalog) -> Option<Vec<AppId>> {
+        match self {
+            Self::DeleteApp(app) => Some(vec![*app]),
+            Self::DeleteWorkspace(workspace) => {
+                let apps = catalog.workspace(*workspace).map(|entry| &entry.apps);
+                Some(apps.into_iter().flatten().map(|app| app.id).collect())
+            }
+            _ => None,
+        }
+    }
+
     /// Makes the change at `now`: the rows after it, and what is different about them.
     ///
     /// # Errors

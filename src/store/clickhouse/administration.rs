@@ -15,19 +15,15 @@ use crate::store::StoreError;
 
 /// Makes a change; whether anything is different now.
 pub(super) async fn change(inner: &Inner, change: Change) -> Result<bool, StoreError> {
-    let (apps, workspace) = match &change {
-        Change::DeleteApp(app) => (vec![*app], None),
-        Change::DeleteWorkspace(workspace) => {
-            let apps = inner.snapshot().apps_of(*workspace).collect();
-            (apps, Some(*workspace))
-        }
-        _ => (Vec::new(), None),
+    let doomed = change.doomed(&inner.snapshot().catalog);
+    let workspace = match &change {
+        Change::DeleteWorkspace(workspace) => Some(*workspace),
+        _ => None,
     };
-    let deletes = !apps.is_empty() || workspace.is_some();
-    remove(inner, &apps, workspace).await?;
+    remove(inner, doomed.as_deref().unwrap_or_default(), workspace).await?;
     let (changed, after) = catalog::change(&inner.engine, change).await?;
     inner.publish(after);
-    if deletes && !changed.is_empty() {
+    if doomed.is_some() && !changed.is_empty() {
         tokio::time::sleep(SEEN).await;
         // An app may have been made since the first look.
         let apps = changed.removed.apps.iter().filter_map(|app| app.id.parse().ok());

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{FILE, beside};
+use super::beside;
 use crate::store::StoreError;
 
 const JOURNAL: &str = "-wal";
@@ -19,6 +19,7 @@ type Identity = (u64, u64);
 #[derive(Debug)]
 pub(super) struct FileIdentity {
     known: Vec<(PathBuf, Identity)>,
+    database: PathBuf,
     journal: PathBuf,
 }
 
@@ -32,6 +33,7 @@ impl FileIdentity {
         });
         Self {
             known: known.collect(),
+            database: file.to_owned(),
             journal: beside(file, JOURNAL),
         }
     }
@@ -49,13 +51,12 @@ impl FileIdentity {
     /// Whether the database is the one that was opened, and nothing is where its journal was: what is in the journal, which is
     /// still open, can be moved into the database.
     pub(super) fn is_only_the_journal_gone(&self) -> bool {
-        let is_gone = |file: &Path| matches!(identity(file), Ok(None));
-        let is_there = |(file, opened): &(PathBuf, Identity)| match identity(file) {
-            Ok(Some(now)) => now == *opened,
-            Ok(None) => !file.as_os_str().as_encoded_bytes().ends_with(FILE.as_bytes()),
+        let is_fine = |(file, opened): &(PathBuf, Identity)| match identity(file) {
+            Ok(Some(now)) => now == *opened && *file != self.journal,
+            Ok(None) => *file != self.database,
             Err(_) => false,
         };
-        is_gone(&self.journal) && self.known.iter().all(is_there)
+        self.known.iter().all(is_fine)
     }
 
     /// # Errors
@@ -111,5 +112,8 @@ mod tests {
         std::fs::remove_file(beside(&file, "-wal")).unwrap();
         let journal = opened.check().unwrap_err().to_string();
         assert!(journal.contains("db-wal was deleted"), "{journal}");
+        assert!(opened.is_only_the_journal_gone());
+        std::fs::remove_file(&file).unwrap();
+        assert!(!opened.is_only_the_journal_gone());
     }
 }

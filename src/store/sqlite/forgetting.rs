@@ -1,8 +1,8 @@
 //! Forgetting users and devices: their sessions stay, and go on to be one person's, whom nobody can name any more.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
-use super::interning::IdentityKind;
+use super::interning::{IdentityKind, Interned, Interner};
 use crate::model::{self, Identities};
 use crate::store::StoreError;
 
@@ -11,35 +11,30 @@ const UNUSED: &str = "ordinal NOT IN (SELECT attributes FROM identities WHERE at
 /// Combinations that one transaction removes.
 const SETS: u32 = 10_000;
 
-/// Takes the names and attributes of those who are known; how many they are. Whoever remembers identities must forget them.
+/// Takes the names and attributes of those who are known; how many they are. Nothing that was remembered holds any more.
 pub(super) fn forget(
     transaction: &Transaction<'_>,
+    interned: &mut Interned,
     workspace: i64,
     people: &Identities,
 ) -> Result<u64, StoreError> {
+    interned.forget();
     let (kind, forgotten) = match people.kind() {
         model::IdentityKind::User => (IdentityKind::User, IdentityKind::ForgottenUser),
         model::IdentityKind::Device => (IdentityKind::Device, IdentityKind::ForgottenDevice),
     };
-    let mut find = transaction.prepare_cached(
-        "SELECT ordinal, attributes FROM identities WHERE workspace = ?1 AND kind = ?2 AND value = ?3",
-    )?;
+    let mut interner = Interner::new(transaction, interned)?;
     let mut rename = transaction.prepare_cached(
         "UPDATE identities SET kind = ?2, value = ?3, attributes = NULL, seen = 1 WHERE ordinal = ?1",
     )?;
-    let (mut known, mut sets) = (0, Vec::<String>::new());
+    let (mut count, mut sets) = (0, Vec::<String>::new());
     for id in people.ids() {
-        let found: Option<(i64, Option<u32>)> = find
-            .query_row(params![workspace, kind as i64, id], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?;
-        let Some((ordinal, attributes)) = found else {
+        let Some(known) = interner.find((workspace, kind, id))? else {
             continue;
         };
-        rename.execute(params![ordinal, forgotten as i64, number()?.to_string()])?;
-        known += 1;
-        sets.extend(attributes.map(|set| set.to_string()));
+        rename.execute(params![known.ordinal, forgotten as i64, number()?.to_string()])?;
+        count += 1;
+        sets.extend((known.attributes > 0).then(|| known.attributes.to_string()));
     }
     if !sets.is_empty() {
         let theirs = format!("ordinal IN ({})", sets.join(", "));
@@ -48,7 +43,7 @@ pub(super) fn forget(
             [],
         )?;
     }
-    Ok(known)
+    Ok(count)
 }
 
 /// Whether there are combinations of attributes that no user has any more.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::background::Background;
 use super::batch::Adopted;
 use super::upkeep::Upkeep;
+use super::writer::Writer;
 use super::{SqliteStore, administration, backup, beside, copying, counting, export, rows, verify, watch};
 use crate::catalog::{Catalog, Change, Records};
 use crate::model::{AppId, Identities, KeyId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
@@ -158,13 +159,20 @@ impl Administration for SqliteStore {
     async fn change(&self, change: Change) -> Result<bool, StoreError> {
         let file = self.file.clone();
         let makes_first = matches!(change, Change::First(..));
-        let deletes = matches!(change, Change::DeleteApp(_) | Change::DeleteWorkspace(_));
-        for app in self.doomed(&change) {
-            self.empty(app).await?;
+        let doomed = change.doomed(&self.catalog());
+        for app in doomed.iter().flatten() {
+            self.empty(*app).await?;
         }
+        let deletes = doomed.is_some();
         self.on_writer(move |writer| {
-            let is_changed =
-                writer.change_catalog(|transaction| administration::change(transaction, change, &file))?;
+            let make = |writer: &mut Writer| {
+                writer.change_catalog(|transaction| administration::change(transaction, change, &file))
+            };
+            let is_changed = if deletes {
+                writer.securely(make)?
+            } else {
+                make(writer)?
+            };
             if is_changed && (makes_first || deletes) {
                 // Whatever becomes of the journal, the key that is shown now goes on to work. And what was deleted is gone.
                 writer.empty_journal();

@@ -166,7 +166,11 @@ impl<'a> Interner<'a> {
         }
     }
 
-    fn find(&mut self, (workspace, kind, value): IdentityKey<'_>) -> Result<Option<Identity>, StoreError> {
+    /// The identity in the store, if there is one.
+    pub(super) fn find(
+        &mut self,
+        (workspace, kind, value): IdentityKey<'_>,
+    ) -> Result<Option<Identity>, StoreError> {
         let parameters = params![workspace, kind as i64, value];
         let found = self.find_identity.query_row(parameters, |row| {
             Ok(Identity {

@@ -77,8 +77,7 @@ use self::watch::Watch;
 use self::writer::Writer;
 use super::recent::Digests;
 use super::{Recorded, Role, Scope, StoreError, Whose};
-use crate::catalog::Change;
-use crate::model::{Millis, Session};
+use crate::model::{AppId, Millis, Session};
 
 /// The database's name in the store's directory.
 const FILE: &str = "sessions.sqlite";
@@ -334,23 +333,11 @@ impl SqliteStore {
         recorded.await.map(|(outcomes, _)| outcomes)
     }
 
-    /// The apps that a change deletes.
-    fn doomed(&self, change: &Change) -> Vec<i64> {
-        let snapshot = self.published.load();
-        match change {
-            Change::DeleteApp(app) => snapshot.apps.get(app).map(|(app, _)| *app).into_iter().collect(),
-            Change::DeleteWorkspace(workspace) => {
-                let apps = snapshot.apps_of(*workspace).map(|(_, apps)| apps);
-                apps.iter()
-                    .flat_map(|apps| apps.iter().map(|(app, _)| *app))
-                    .collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
     /// Removes the sessions of an app that is deleted next, while others record.
-    async fn empty(&self, app: i64) -> Result<(), StoreError> {
+    async fn empty(&self, app: AppId) -> Result<(), StoreError> {
+        let Some((app, _)) = self.published.load().apps.get(&app).copied() else {
+            return Ok(());
+        };
         while self.on_writer(move |writer| writer.empty_some_days(app)).await? {}
         Ok(())
     }

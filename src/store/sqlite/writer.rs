@@ -127,8 +127,7 @@ impl Writer {
         let known = self.securely(|writer| {
             writer.change_people(|transaction, interned| {
                 administration::check_workspace(transaction, workspace, ordinal)?;
-                interned.forget();
-                forgetting::forget(transaction, ordinal, people)
+                forgetting::forget(transaction, interned, ordinal, people)
             })
         })?;
         // The journal has the pages as they were before.
@@ -162,7 +161,7 @@ impl Writer {
     }
 
     /// Does something that overwrites what it removes.
-    fn securely<T>(
+    pub(super) fn securely<T>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -304,14 +303,12 @@ impl Writer {
         &mut self,
         change: impl FnOnce(&Transaction<'_>) -> Result<bool, StoreError>,
     ) -> Result<bool, StoreError> {
-        let is_changed = self.securely(|writer| {
-            writer.transact(|transaction| {
-                let is_changed = change(transaction)?;
-                if is_changed {
-                    transaction.execute("UPDATE meta SET catalog_seq = catalog_seq + 1", [])?;
-                }
-                Ok(is_changed)
-            })
+        let is_changed = self.transact(|transaction| {
+            let is_changed = change(transaction)?;
+            if is_changed {
+                transaction.execute("UPDATE meta SET catalog_seq = catalog_seq + 1", [])?;
+            }
+            Ok(is_changed)
         })?;
         if is_changed {
             self.published.publish(Snapshot::load(&self.connection)?);
