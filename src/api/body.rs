@@ -10,6 +10,7 @@ use axum::body::{Body, HttpBody as _};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use utoipa::IntoResponses;
 
@@ -244,6 +245,26 @@ fn too_slow(bytes: &Buffer) -> ApiError {
         ),
     };
     ApiError::new(StatusCode::REQUEST_TIMEOUT, message)
+}
+
+/// Reads a whole body that is one JSON object.
+///
+/// # Errors
+/// As [`parsed`]; what is not the object that is expected is refused with what is wrong.
+pub(super) async fn document<T: DeserializeOwned + Send + 'static>(
+    memory: &MemoryBudget,
+    request: Request<Body>,
+) -> Result<T, ApiError> {
+    let parse = |bytes: &[u8], _: &str| {
+        serde_json::from_slice(bytes).map_err(|error| {
+            let said = error.to_string().replace('`', "'");
+            let shown: String = said.chars().take(300).collect();
+            ApiError::bad_request(format!(
+                "the body is not the JSON object that is expected: {shown}"
+            ))
+        })
+    };
+    parsed(memory, request, Accepted::Document, parse).await
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Refusals};
+use super::body::document;
 use super::error::{ApiError, ErrorBody, json};
 use super::filter_schema::FilterSchema;
-use super::segment_changes::{A_FILTER, body, read_filter, required};
+use super::segment_changes::{A_FILTER, read_filter, required};
 use super::state::ApiState;
 use crate::catalog::WorkspaceEntry;
 use crate::series::{Length, Unit, Window};
@@ -90,7 +91,7 @@ async fn answer(
     workspace: &WorkspaceEntry,
     request: Request<Body>,
 ) -> Result<Preview, ApiError> {
-    let wanted: TriedFilter = body(state, request).await?;
+    let wanted: TriedFilter = document(state.memory(), request).await?;
     let filter = wanted.filter.ok_or_else(|| required("filter", A_FILTER))?;
     let filter = read_filter(&filter)?;
     let now = jiff::Timestamp::now().as_millisecond();

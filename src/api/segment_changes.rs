@@ -7,13 +7,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse as _;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Refusals};
-use super::body::{Accepted, BodyRefusals, parsed};
+use super::body::{BodyRefusals, document};
 use super::error::{ApiError, ErrorBody, json};
 use super::filter_schema::FilterSchema;
 use super::segments::{A_SEGMENT, find};
@@ -128,7 +127,7 @@ pub(super) async fn create(
     request: Request<Body>,
 ) -> Response<Body> {
     let created = async {
-        let wanted: CreateSegment = body(&state, request).await?;
+        let wanted: CreateSegment = document(state.memory(), request).await?;
         let new = new_segment(wanted)?;
         let id = new.id;
         let created = state
@@ -189,7 +188,7 @@ pub(super) async fn edit(
     request: Request<Body>,
 ) -> Response<Body> {
     let edited = async {
-        let wanted: EditSegment = body(&state, request).await?;
+        let wanted: EditSegment = document(state.memory(), request).await?;
         let workspace = having(&state, workspace, wanted.segment_id.as_deref()).await?;
         let segment = segment(&workspace, wanted.segment_id.as_deref())?;
         let notes = segment.notes.changed(wanted.description, wanted.tags);
@@ -259,7 +258,7 @@ async fn set_tracking(
     request: Request<Body>,
     on: bool,
 ) -> Result<SegmentId, ApiError> {
-    let wanted: OneSegment = body(state, request).await?;
+    let wanted: OneSegment = document(state.memory(), request).await?;
     let workspace = having(state, workspace, wanted.segment_id.as_deref()).await?;
     let change = SegmentChange {
         track: Some(on),
@@ -288,7 +287,7 @@ pub(super) async fn delete(
     request: Request<Body>,
 ) -> Response<Body> {
     let deleted = async {
-        let wanted: OneSegment = body(&state, request).await?;
+        let wanted: OneSegment = document(state.memory(), request).await?;
         let workspace = having(&state, workspace, wanted.segment_id.as_deref()).await?;
         let id = segment(&workspace, wanted.segment_id.as_deref())?.id;
         let deleted = state.store().change(Change::DeleteSegment(id));
@@ -319,22 +318,6 @@ fn answer(status: StatusCode, result: Result<SegmentId, ApiError>) -> Response<B
         ),
         Err(error) => error.into_response(),
     }
-}
-
-pub(super) async fn body<T: DeserializeOwned + Send + 'static>(
-    state: &ApiState,
-    request: Request<Body>,
-) -> Result<T, ApiError> {
-    let parse = |bytes: &[u8], _: &str| {
-        serde_json::from_slice(bytes).map_err(|error| {
-            let said = error.to_string().replace('`', "'");
-            let shown: String = said.chars().take(300).collect();
-            ApiError::bad_request(format!(
-                "the body is not the JSON object that is expected: {shown}"
-            ))
-        })
-    };
-    parsed(state.memory(), request, Accepted::Document, parse).await
 }
 
 pub(super) fn required(name: &str, what: &str) -> ApiError {

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Refusals};
-use super::body::BodyRefusals;
+use super::body::{BodyRefusals, document};
 use super::error::{ApiError, ErrorBody, json};
-use super::segment_changes::body;
 use super::state::ApiState;
 use crate::model::{Identities, IdentityKind, MAX_IDENTITIES, WorkspaceId};
 use crate::store::StoreError;
@@ -92,7 +91,7 @@ async fn forget(
     workspace: WorkspaceId,
     request: Request<Body>,
 ) -> Result<Deleted, ApiError> {
-    let asked: DeleteUsers = body(state, request).await?;
+    let asked: DeleteUsers = document(state.memory(), request).await?;
     let (state, people) = (state.clone(), asked.identities()?);
     // Of several steps none is left out because the client has gone.
     let forgetting = tokio::spawn(async move { state.store().forget(workspace, people).await });
