@@ -5,14 +5,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use anyhow::{Context as _, bail};
 
 use super::output::{thousands, visible_line};
-use crate::store::{Rollups, Scope, StoreError, Whose, count_patiently};
-
-/// No session is older, in Unix seconds.
-const FIRST: i64 = 946_684_800;
-/// Seconds of a quarter hour.
-const QUARTER: i64 = 900;
-/// How much newer than now one may be, in seconds.
-const AHEAD: i64 = 2 * 86_400;
+use crate::store::{Rollups, Scope, StoreError, Whose, all_time, count_patiently};
 
 /// Returns if whoever runs the command means it.
 ///
@@ -46,10 +39,9 @@ pub(super) fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
 /// # Errors
 /// What the store says.
 pub(super) async fn sessions_of(store: &dyn Rollups, scope: Scope) -> Result<String, StoreError> {
-    let now = jiff::Timestamp::now().as_second();
-    let last = (now + AHEAD).div_euclid(QUARTER) * QUARTER;
+    let (first, last) = all_time();
     let asked = (scope, Whose::Everyone);
-    let counts = count_patiently(store, asked, &[FIRST, last], &|_| {}).await?;
+    let counts = count_patiently(store, asked, &[first, last], &|_| {}).await?;
     Ok(counted(counts.into_iter().sum(), "session"))
 }
 

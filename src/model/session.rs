@@ -1,6 +1,6 @@
 //! A session: one period of use of an app, counted by its start. One that exists is valid.
 
-use super::{AppId, Properties};
+use super::{AppId, MAX_IDENTITY_BYTES, Properties};
 
 /// Unix milliseconds.
 pub type Millis = i64;
@@ -9,7 +9,6 @@ pub type Millis = i64;
 pub const MAX_DURATION_MILLIS: i64 = 604_800_000;
 /// Longest `session_id`.
 pub const MAX_SESSION_ID_BYTES: usize = 128;
-const MAX_USER_BYTES: usize = 256;
 const MILLIS_PER_DAY: i64 = 86_400_000;
 /// 2000-01-01T00:00:00Z. What claims to be older is a clock that was never set.
 const EARLIEST_START: Millis = 946_684_800_000;
@@ -30,7 +29,7 @@ pub enum SessionError {
     #[error("'started_at' must not be more than 24 hours in the future")]
     TooLate,
     /// Empty or too long.
-    #[error("'{field}' must have 1 to {MAX_USER_BYTES} bytes, received {bytes}")]
+    #[error("'{field}' must have 1 to {MAX_IDENTITY_BYTES} bytes, received {bytes}")]
     UserLength {
         /// `user_id` or `device_id`.
         field: &'static str,
@@ -272,7 +271,7 @@ fn duration(started_at: Millis, end: End) -> Result<u32, SessionError> {
 
 fn identity(field: &'static str, value: Option<&str>) -> Result<Option<Box<str>>, SessionError> {
     match value {
-        Some(value) if !(1..=MAX_USER_BYTES).contains(&value.len()) => Err(SessionError::UserLength {
+        Some(value) if !(1..=MAX_IDENTITY_BYTES).contains(&value.len()) => Err(SessionError::UserLength {
             field,
             bytes: value.len(),
         }),

@@ -5,18 +5,17 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::AttributeValue;
 use super::properties::{MAX_NAME_BYTES, MAX_VALUE_BYTES, Properties, write_json_string, write_value};
+use super::{AttributeValue, MAX_IDENTITY_BYTES};
 
 /// Attributes a user may have.
 pub const MAX_USER_ATTRIBUTES: usize = 32;
-const MAX_USER_BYTES: usize = 256;
 
 /// Why an update of a user's attributes is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UserUpdateError {
     /// Empty or too long.
-    #[error("'external_id' must have 1 to {MAX_USER_BYTES} bytes, received {0}")]
+    #[error("'external_id' must have 1 to {MAX_IDENTITY_BYTES} bytes, received {0}")]
     UserLength(usize),
     /// A name is empty or too long.
     #[error("an attribute's name must have 1 to {MAX_NAME_BYTES} bytes, received {0}")]
@@ -51,7 +50,7 @@ impl UserUpdate {
         user_id: &str,
         changes: impl IntoIterator<Item = (Cow<'a, str>, Option<AttributeValue<'a>>)>,
     ) -> Result<Self, UserUpdateError> {
-        if !(1..=MAX_USER_BYTES).contains(&user_id.len()) {
+        if !(1..=MAX_IDENTITY_BYTES).contains(&user_id.len()) {
             return Err(UserUpdateError::UserLength(user_id.len()));
         }
         let mut checked = BTreeMap::new();

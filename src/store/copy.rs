@@ -6,18 +6,13 @@ use tokio::sync::mpsc;
 
 use super::records::{SessionRecord, UserRecord};
 use super::sqlite::{self, SqliteStore};
-use super::{Administration, Role, Scope, Selection, Store, StoreError, Whose, count_patiently};
+use super::{Administration, Role, Scope, Selection, Store, StoreError, Whose, all_time, count_patiently};
 use crate::catalog::{Catalog, Change, LeftOut};
 use crate::model::{AppId, SegmentId};
+use crate::rollup::QUARTER;
 
 /// Batches that wait to be written.
 const WAITING: usize = 4;
-/// Seconds of a quarter hour.
-const QUARTER: i64 = 900;
-/// Sessions are not older than 2000.
-const FIRST: i64 = 946_684_800;
-/// Nor much newer than now, in seconds.
-const AHEAD: i64 = 2 * 86_400;
 
 /// How far copying has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,10 +153,9 @@ async fn compare(
     progress: &(dyn Fn(Step) + Sync),
     copied: &mut Copied,
 ) -> Result<(), StoreError> {
-    let last = jiff::Timestamp::now().as_second() + AHEAD;
-    let last = last - last.rem_euclid(QUARTER);
-    let edges: Vec<i64> = (0..=(last - FIRST) / QUARTER)
-        .map(|quarter| FIRST + quarter * QUARTER)
+    let (first, last) = all_time();
+    let edges: Vec<i64> = (0..=(last - first) / QUARTER)
+        .map(|quarter| first + quarter * QUARTER)
         .collect();
     let catalog = to.catalog();
     for entry in catalog.workspaces() {

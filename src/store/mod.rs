@@ -21,7 +21,7 @@ mod verification;
 pub use administration::{Administration, Progress, Usage};
 pub use error::StoreError;
 pub use place::Place;
-pub use rollups::{DayVersion, Rollups, Scope, Users, Version, Whose, count_patiently};
+pub use rollups::{DayVersion, Rollups, Scope, Users, Version, Whose, all_time, count_patiently};
 pub use sessions::{Recorded, Selection, Sessions, Updated};
 pub use verification::{Mismatch, Verification};
 

@@ -1,6 +1,6 @@
 //! Users and sessions as one store hands them to another.
 
-use crate::model::{Session, WorkspaceId};
+use crate::model::{Properties, Session, WorkspaceId};
 
 /// A user's attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,14 @@ pub struct UserRecord {
 
 /// What stands for a person who was forgotten: their sessions go on to be one person's, whose ids nobody has any more.
 pub type Forgotten = u64;
+
+/// The properties of a session that are handed out: of whoever was forgotten, no attributes.
+pub(super) fn handed_out(own: &Properties, forgotten: Option<Forgotten>) -> Properties {
+    match forgotten {
+        Some(_) => own.without_attributes(),
+        None => own.clone(),
+    }
+}
 
 /// A session as it was recorded.
 #[derive(Debug, Clone)]

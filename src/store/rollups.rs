@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::model::{AppId, Filter, SegmentId, WorkspaceId};
 use crate::rollup::folds::Distinct;
-use crate::rollup::{Cells, People};
+use crate::rollup::{Cells, People, QUARTER};
 
 /// Whose sessions are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,6 +130,17 @@ pub trait Rollups: Send + Sync + 'static {
 
     /// Has the rollups of days built that are missing, without waiting for them.
     fn prepare(&self, _days: &[(AppId, i64)]) {}
+}
+
+/// No session is older than 2000, in Unix seconds.
+const FIRST: i64 = 946_684_800;
+/// How much newer than now one may be, in seconds.
+const AHEAD: i64 = 2 * 86_400;
+
+/// Edges between which all sessions are.
+pub fn all_time() -> (i64, i64) {
+    let last = jiff::Timestamp::now().as_second() + AHEAD;
+    (FIRST, last - last.rem_euclid(QUARTER))
 }
 
 /// Asks [`Rollups::count`] until there is an answer, however long that takes; `progress` hears how many percent are counted.

@@ -53,6 +53,16 @@ impl Place {
     }
 }
 
+/// Draws a chart for every width of a page, of which the style sheet shows one.
+pub(crate) fn draw_in_page(frame: Frame<'_>) -> Markup {
+    let widths = [
+        (Width::Wide, "chart-w"),
+        (Width::Middle, "chart-m"),
+        (Width::Narrow, "chart-n"),
+    ];
+    html! { @for (width, id) in widths { (draw(frame, Form::Page(width), id)) } }
+}
+
 /// Draws a chart.
 pub(crate) fn draw(frame: Frame<'_>, form: Form, id: &str) -> Markup {
     let Frame { chart, locale } = frame;

@@ -7,7 +7,7 @@ mod draw;
 mod paint;
 mod scale;
 
-pub(super) use self::draw::draw;
+pub(super) use self::draw::{draw, draw_in_page};
 pub(super) use self::paint::DASHES;
 
 use super::locale::Locale;

@@ -6,7 +6,7 @@ use super::asked::Metric;
 use super::controls::{self, name_of};
 use super::groups;
 use super::page::{View, metric_name, value};
-use crate::dashboard::chart::{Chart, DASHES, Form, Frame, Line, MAX_LINES, Width, draw};
+use crate::dashboard::chart::{Chart, DASHES, Frame, Line, MAX_LINES, draw_in_page};
 use crate::dashboard::dates;
 
 /// The chart with everything that belongs to it.
@@ -19,11 +19,6 @@ pub(super) fn card(view: View<'_>) -> Markup {
         chart: &chart,
         locale,
     };
-    let widths = [
-        (Width::Wide, "chart-w"),
-        (Width::Middle, "chart-m"),
-        (Width::Narrow, "chart-n"),
-    ];
     let can_split = asked.metric == Metric::Sessions && view.numbers.groups.len() > 1;
     html! {
         section.card.chart-card {
@@ -33,7 +28,7 @@ pub(super) fn card(view: View<'_>) -> Markup {
                 nav.steps aria-label=(texts.other_periods) { (steps(view)) }
             }
             .chart tabindex="0" role="group" aria-label={(chart.title) ". " (texts.keys_read)} {
-                @for (width, id) in widths { (draw(frame, Form::Page(width), id)) }
+                (draw_in_page(frame))
                 p.tip hidden {}
             }
             p.unseen role="status" data-said {}

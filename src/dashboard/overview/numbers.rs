@@ -200,17 +200,19 @@ impl Desk<'_> {
         Ok(answer.groups.clone())
     }
 
+    /// What is counted of everyone.
+    async fn first(&self, question: &Question) -> Result<Vec<u64>, QuestionError> {
+        let groups = self.answer(question).await?;
+        let first = groups.into_iter().next();
+        Ok(first.map(|group| group.counts).unwrap_or_default())
+    }
+
     async fn series(&self, metric: Counted, step: Step, window: &Window) -> Result<Vec<u64>, QuestionError> {
         let question = Question {
             metric,
             ..question(self.asked, step, window)
         };
-        let groups = self.answer(&question).await?;
-        Ok(groups
-            .into_iter()
-            .next()
-            .map(|group| group.counts)
-            .unwrap_or_default())
+        self.first(&question).await
     }
 
     /// Sessions of each unit.
@@ -261,12 +263,7 @@ impl Desk<'_> {
             },
             ..question(self.asked, Step::Day, window)
         };
-        let groups = self.answer(&question).await?;
-        Ok(groups
-            .into_iter()
-            .next()
-            .map(|group| group.counts)
-            .unwrap_or_default())
+        self.first(&question).await
     }
 
     /// Sessions by group, and how they changed.

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::kept::{self, Share};
 use crate::count::QuestionError;
-use crate::dashboard::chart::{Form, Frame, Width, draw};
+use crate::dashboard::chart::{Frame, draw_in_page};
 use crate::dashboard::guest::Asking;
 use crate::dashboard::overview::{Asked, Desk, Subject, View, change, chart, legend, period, units};
 use crate::dashboard::token::Token;
@@ -99,11 +99,6 @@ async fn page(
         chart: &chart,
         locale,
     };
-    let widths = [
-        (Width::Wide, "chart-w"),
-        (Width::Middle, "chart-m"),
-        (Width::Narrow, "chart-n"),
-    ];
     let figures = &numbers.figures;
     Ok(asking.outside(share.name()).page(html! {
         .heading {
@@ -117,7 +112,7 @@ async fn page(
                     @if let Some(fair) = figures.fair { (change(fair.before as f64, fair.now as f64, view)) }
                 }
             }
-            .chart { @for (width, id) in widths { (draw(frame, Form::Page(width), id)) } }
+            .chart { (draw_in_page(frame)) }
             .card-foot { (legend(&chart)) }
         }
         (units(view))

@@ -17,7 +17,7 @@ use super::literals::literals;
 use super::recording::NO_DURATION;
 use super::tables::Table;
 use crate::model::{AppId, MAX_DURATION_MILLIS, Millis, Properties, Session, StoredSession};
-use crate::store::records::Forgotten;
+use crate::store::records::{Forgotten, handed_out};
 use crate::store::{Selection, StoreError};
 
 /// Sessions handed out at a time.
@@ -319,11 +319,7 @@ impl<T, F: Fn(Session, &str, Option<Forgotten>) -> T> Output<'_, T, F> {
                 return Err(StoreError::damaged("a combination of properties is missing"));
             };
             let forgotten = row.forgotten();
-            let own = match forgotten {
-                Some(_) => own.without_attributes(),
-                None => own.clone(),
-            };
-            let session = session(app, row, end, own);
+            let session = session(app, row, end, handed_out(own, forgotten));
             if (from..to).contains(&session.started_at()) {
                 batch.push((self.item)(session, recorded, forgotten));
             }

@@ -144,14 +144,7 @@ impl Counting {
                 Tried::Missing { days, done, total } => (days, done, total),
             };
             let ticket = self.pool.submit(days, asked.filter.as_ref());
-            match tokio::time::timeout_at(deadline, ticket.all_done()).await {
-                Ok(result) => result?,
-                Err(_) => {
-                    let done = done + ticket.done.load(Ordering::Relaxed);
-                    let percent = done.saturating_mul(100) / total.max(1);
-                    return Err(StoreError::Counting(percent.min(99)));
-                }
-            }
+            ticket.all_done_by(deadline, (done, total)).await?;
             // Days that change without pause might keep it here.
             if Instant::now() >= deadline {
                 return Err(StoreError::Counting(99));

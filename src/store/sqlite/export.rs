@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 use super::in_range;
 use super::interning::IdentityKind;
 use crate::model::{AppId, Properties, Session, StoredSession, is_stored_properties};
-use crate::store::records::Forgotten;
+use crate::store::records::{Forgotten, handed_out};
 use crate::store::{Selection, StoreError};
 
 /// Sessions handed out at a time.
@@ -116,10 +116,7 @@ impl Walk {
                 duration: in_range::duration(row.get(3)?)?,
                 user_id,
                 device_id,
-                properties: match forgotten {
-                    Some(_) => own.without_attributes(),
-                    None => own.clone(),
-                },
+                properties: handed_out(own, forgotten),
             });
             batch.push(item(session, recorded, forgotten));
         }

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::days::AppDay;
 use super::filters::KnownFilter;
@@ -35,6 +36,25 @@ impl Ticket {
                 return Ok(());
             }
             changed.await;
+        }
+    }
+
+    /// The same by a deadline, where `done` of `total` sessions were counted before.
+    ///
+    /// # Errors
+    /// Why one can't be, or how far it is.
+    pub(super) async fn all_done_by(
+        &self,
+        deadline: Instant,
+        (done, total): (u64, u64),
+    ) -> Result<(), StoreError> {
+        match tokio::time::timeout_at(deadline, self.all_done()).await {
+            Ok(result) => result,
+            Err(_) => {
+                let done = done + self.done.load(Ordering::Relaxed);
+                let percent = done.saturating_mul(100) / total.max(1);
+                Err(StoreError::Counting(percent.min(99)))
+            }
         }
     }
 

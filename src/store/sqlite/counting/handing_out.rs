@@ -3,7 +3,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::time::Instant;
@@ -158,14 +157,7 @@ impl Counting {
             }
             let total = done + missing.iter().map(|(_, sessions)| sessions).sum::<u64>();
             let ticket = self.pool.submit(open.iter().map(|(_, day)| *day), None);
-            match tokio::time::timeout_at(deadline, ticket.all_done()).await {
-                Ok(result) => result?,
-                Err(_) => {
-                    let done = done + ticket.done.load(Ordering::Relaxed);
-                    let percent = done.saturating_mul(100) / total.max(1);
-                    return Err(StoreError::Counting(percent.min(99)));
-                }
-            }
+            ticket.all_done_by(deadline, (done, total)).await?;
             // A day that has changed since the pool built it is built where it is read, so that this ends.
             may_build = true;
         }
