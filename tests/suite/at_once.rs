@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::segments;
 use crate::support::{Answer, Server, send};
 
 const SERIES: &str = "/sessions/data_series?length=1&ending_at=2024-01-01";
@@ -53,17 +54,9 @@ fn a_new_workspace_with_all_that_is_in_it() {
     let server = Server::start();
     server.command(&["workspace", "create", "other"]);
     let app = server.command(&["app", "create", "web", "--workspace", "other"]);
-    let key = server.command(&[
-        "key",
-        "create",
-        "k",
-        "--workspace",
-        "other",
-        "--permission",
-        "all",
-    ]);
+    let key = segments::key(&server.data, "other", "all");
     let path = format!("{SERIES}&app_id={}", app["id"].as_str().unwrap());
-    let answer = server.get_as(&path, key["key"].as_str().unwrap());
+    let answer = server.get_as(&path, &key);
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 

@@ -118,15 +118,3 @@ fn logged(server: &Server, words: &str) -> String {
     crate::support::eventually(words, || server.log().contains(words));
     server.log()
 }
-
-/// The value of a metric without labels.
-fn metric(server: &Server, name: &str) -> u64 {
-    let text = send(server.client().get(format!("{}/metrics", server.ops))).text;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("sessionmeter_{name} ")));
-    value
-        .unwrap_or_else(|| panic!("{name} is not in\n{text}"))
-        .parse()
-        .unwrap()
-}

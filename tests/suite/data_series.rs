@@ -285,16 +285,8 @@ fn one_app_or_all_of_the_workspace() {
     let (second, empty) = (create("default", "second"), create("default", "empty"));
     server.command(&["workspace", "create", "other"]);
     let theirs = create("other", "theirs");
-    let their_key = server.command(&[
-        "key",
-        "create",
-        "k",
-        "--workspace",
-        "other",
-        "--permission",
-        "all",
-    ]);
-    let their_key = their_key["key"].as_str().unwrap();
+    let their_key = crate::segments::key(&server.data, "other", "all");
+    let their_key = their_key.as_str();
     move_to(&server, "UTC");
     let session = |app: &str, id: &str| json!({ "app_id": app, "session_id": id, "started_at": "2024-01-01T12:00:00Z" });
     server.record(&[

@@ -35,32 +35,25 @@ fn batch(app: &str, number: i64) -> Vec<Value> {
     (0..200).map(session).collect()
 }
 
-fn metric(server: &Server, name: &str) -> u64 {
-    let text = send(server.client().get(format!("{}/metrics", server.ops))).text;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("sessionmeter_{name} ")));
-    value
-        .unwrap_or_else(|| panic!("{name} is not in\n{text}"))
-        .parse()
-        .unwrap()
-}
-
 fn ready(server: &Server) -> u16 {
     send(server.client().get(format!("{}/ready", server.ops))).status
+}
+
+/// A server over `store` in a place, whose database can't be written while there is a file `fails` beside it.
+fn start(place: &Path, more: &str) -> Server {
+    let environment = format!(
+        "export LD_PRELOAD={} SESSIONMETER_TEST_FAULT={} {more}",
+        build_fault(place).display(),
+        place.join("fails").display()
+    );
+    Server::start_limited(&place.join("store"), &environment)
 }
 
 #[test]
 fn a_database_that_can_not_be_written_is_said_and_ends_recording_in_time() {
     let place = TempDir::new().unwrap();
-    let library = build_fault(place.path());
-    let (data, fails) = (place.path().join("store"), place.path().join("fails"));
-    let environment = format!(
-        "export LD_PRELOAD={} SESSIONMETER_TEST_FAULT={} SESSIONMETER_JOURNAL_LIMIT=1",
-        library.display(),
-        fails.display()
-    );
-    let server = Server::start_limited(&data, &environment);
+    let fails = place.path().join("fails");
+    let server = start(place.path(), "SESSIONMETER_JOURNAL_LIMIT=1");
     assert_eq!(ready(&server), 200);
     std::fs::write(&fails, "").unwrap();
     let mut acknowledged = 0;
@@ -77,8 +70,8 @@ fn a_database_that_can_not_be_written_is_said_and_ends_recording_in_time() {
     };
     assert!(acknowledged > 1);
     assert_eq!(ready(&server), 503);
-    assert!(metric(&server, "store_checkpoint_failures_total") > 0);
-    let bytes = metric(&server, "store_journal_bytes");
+    assert!(server.metric("store_checkpoint_failures_total") > 0);
+    let bytes = server.metric("store_journal_bytes");
     assert!((900_000..3_000_000).contains(&bytes), "{bytes}");
     let log = server.log();
     assert!(
@@ -111,14 +104,8 @@ fn a_database_that_can_not_be_written_is_said_and_ends_recording_in_time() {
 #[test]
 fn a_server_that_ends_over_a_failing_disk_loses_nothing() {
     let place = TempDir::new().unwrap();
-    let library = build_fault(place.path());
     let (data, fails) = (place.path().join("store"), place.path().join("fails"));
-    let environment = format!(
-        "export LD_PRELOAD={} SESSIONMETER_TEST_FAULT={}",
-        library.display(),
-        fails.display()
-    );
-    let server = Server::start_limited(&data, &environment);
+    let server = start(place.path(), "");
     std::fs::write(&fails, "").unwrap();
     server.record(&batch(&server.app, 0));
     let key = server.key.clone();

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::segments;
 use crate::support::{self, Server, binary, command, eventually, run, terminate};
 
 fn words(output: &std::process::Output) -> (Option<i32>, String, String) {
@@ -83,15 +84,8 @@ fn what_is_deleted_leaves_nothing_to_whoever_comes_next() {
     server.record(&[server.session("a", "2018-06-28T12:00:00Z")]);
     let other = server.command(&["workspace", "create", "other"]);
     let web = server.command(&["app", "create", "Web", "--workspace", "other"]);
-    let key = server.command(&[
-        "key",
-        "create",
-        "k",
-        "--workspace",
-        "other",
-        "--permission",
-        "all",
-    ]);
+    let key = segments::key(&server.data, "other", "all");
+    let key = key.as_str();
     let filter = r#"{"field": "platform", "op": "exists", "value": true}"#;
     server.command(&[
         "segment",
@@ -103,7 +97,6 @@ fn what_is_deleted_leaves_nothing_to_whoever_comes_next() {
         filter,
         "--track",
     ]);
-    let key = key["key"].as_str().unwrap();
     let users = json!({"attributes": [{"external_id": "u1", "plan": "pro"}]});
     eventually("the new key", || {
         server.get_as("/segments/list", key).status == 200
@@ -140,12 +133,11 @@ fn what_is_deleted_leaves_nothing_to_whoever_comes_next() {
     let next = server.command(&["workspace", "create", "next"]);
     let id = web["id"].as_str().unwrap();
     server.command(&["app", "create", "Web", "--workspace", "next", "--id", id]);
-    let key = server.command(&["key", "create", "k", "--workspace", "next", "--permission", "all"]);
-    let key = key["key"].as_str().unwrap();
+    let key = segments::key(&server.data, "next", "all");
     let body = json!({"sessions": [{"app_id": id, "session_id": "b", "started_at": "2018-06-28T12:00:00Z", "user_id": "u1"}]});
     eventually("the next workspace", || {
         let request = server.client().post(format!("{}/sessions/track", server.url));
-        support::send(request.bearer_auth(key).json(&body)).status == 201
+        support::send(request.bearer_auth(&key).json(&body)).status == 201
     });
     let (_, exported, _) = words(&run(&server.data, &["export", "--workspace", "next"]));
     let exported: Value = serde_json::from_str(&exported).unwrap();

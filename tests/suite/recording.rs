@@ -424,22 +424,13 @@ fn another_workspace_s_app_is_no_app() {
     let server = Server::start();
     server.command(&["workspace", "create", "other"]);
     let app = server.command(&["app", "create", "theirs", "--workspace", "other"])["id"].clone();
-    let key = server.command(&[
-        "key",
-        "create",
-        "k",
-        "--workspace",
-        "other",
-        "--permission",
-        "all",
-    ])["key"]
-        .clone();
+    let key = crate::segments::key(&server.data, "other", "all");
     let body = json!({ "sessions": [{ "app_id": app, "session_id": "s", "started_at": AT }] });
     let theirs = || {
         server
             .client()
             .post(format!("{}/sessions/track", server.url))
-            .bearer_auth(key.as_str().unwrap())
+            .bearer_auth(&key)
     };
     crate::support::eventually("the other workspace", || send(theirs().json(&body)).status == 201);
     let ours = server.track(&body);

@@ -145,19 +145,8 @@ fn workspaces_have_budgets_of_their_own() {
     let answers = in_one_hour(|| {
         let Limited { server, .. } = &limited("1", "1");
         command(&server.data, &["workspace", "create", "other"]);
-        let other = command(
-            &server.data,
-            &[
-                "key",
-                "create",
-                "k",
-                "--workspace",
-                "other",
-                "--permission",
-                "all",
-            ],
-        );
-        let other = other["key"].as_str().unwrap();
+        let other = crate::segments::key(&server.data, "other", "all");
+        let other = other.as_str();
         eventually("the other workspace's key", || {
             server.get_as(SERIES, other).status == 200
         });

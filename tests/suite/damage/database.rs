@@ -13,12 +13,12 @@ fn a_count_that_is_wrong_is_found_in_the_background() {
         "DELETE FROM sessions WHERE session_id = (SELECT session_id FROM sessions ORDER BY day DESC, start DESC LIMIT 1)",
     );
     let server = store.start(&ALWAYS);
-    eventually("the finding", || metric(&server, "store_findings_total") > 0);
+    eventually("the finding", || server.metric("store_findings_total") > 0);
     let log = logged(&server, "the background check found something wrong");
     assert!(log.contains(" counted, "), "{log}");
     // What is there can be read, so recording goes on.
     server.record(&sessions(&server.app, 200..201));
-    assert!(metric(&server, "store_checks_total") > 0);
+    assert!(server.metric("store_checks_total") > 0);
 }
 
 #[test]
@@ -30,13 +30,13 @@ fn without_damage_the_background_finds_nothing_and_it_can_be_turned_off() {
     eventually("a round", || {
         server.record(&sessions(&server.app, next..next + 5));
         next += 5;
-        metric(&server, "store_checks_total") > 150
+        server.metric("store_checks_total") > 150
     });
-    assert_eq!(metric(&server, "store_findings_total"), 0, "{}", server.log());
+    assert_eq!(server.metric("store_findings_total"), 0, "{}", server.log());
     assert_eq!(server.stop(), Some(0));
     let server = store.start(&["--check-rate", "0"]);
     server.record(&sessions(&server.app, next..next + 1));
-    assert_eq!(metric(&server, "store_checks_total"), 0);
+    assert_eq!(server.metric("store_checks_total"), 0);
 }
 
 /// Overwrites the first page of a table.

@@ -10,6 +10,32 @@ fn backup_of(store: &Stopped) -> (TempDir, PathBuf) {
     (directory, file)
 }
 
+/// A backup that somebody has changed, and what is said where it is restored.
+struct Changed {
+    directory: TempDir,
+    file: PathBuf,
+    data: PathBuf,
+    said: String,
+}
+
+impl Changed {
+    fn new(store: &Stopped, change: &str) -> Self {
+        let (directory, file) = backup_of(store);
+        let connection = Connection::open(&file).unwrap();
+        connection.pragma_update(None, "foreign_keys", false).unwrap();
+        connection.execute_batch(change).unwrap();
+        drop(connection);
+        let data = directory.path().join("restored");
+        let said = refused(&data, &["restore", file.to_str().unwrap()]);
+        Self {
+            directory,
+            file,
+            data,
+            said,
+        }
+    }
+}
+
 #[test]
 fn a_backup_with_anything_in_it_that_is_not_ours_is_not_restored() {
     let store = Stopped::new(10);
@@ -35,13 +61,12 @@ fn a_backup_with_anything_in_it_that_is_not_ours_is_not_restored() {
             "table sessions is missing or another one",
         ),
     ] {
-        let (directory, file) = backup_of(&store);
-        let connection = Connection::open(&file).unwrap();
-        connection.pragma_update(None, "foreign_keys", false).unwrap();
-        connection.execute_batch(change).unwrap();
-        drop(connection);
-        let data = directory.path().join("restored");
-        let said = refused(&data, &["restore", file.to_str().unwrap()]);
+        let Changed {
+            directory: _directory,
+            file,
+            data,
+            said,
+        } = Changed::new(&store, change);
         assert!(said.contains(words), "{change}: {said}");
         assert!(!data.exists());
         // Under the store's own name it is found as well.
@@ -70,13 +95,7 @@ fn a_backup_with_rows_that_can_not_be_is_not_restored() {
         "UPDATE workspaces SET time_zone = 'Nowhere/Land'",
         "UPDATE apps SET id = 'nothing'",
     ] {
-        let (directory, file) = backup_of(&store);
-        let connection = Connection::open(&file).unwrap();
-        connection.pragma_update(None, "foreign_keys", false).unwrap();
-        connection.execute_batch(change).unwrap();
-        drop(connection);
-        let data = directory.path().join("restored");
-        let said = refused(&data, &["restore", file.to_str().unwrap()]);
+        let Changed { data, said, .. } = Changed::new(&store, change);
         assert!(said.contains("can't be restored: "), "{change}: {said}");
         assert!(!data.exists(), "{change}");
     }

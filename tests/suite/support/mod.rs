@@ -193,6 +193,18 @@ impl Server {
         send(self.client.get(format!("{}{path}", self.url)).bearer_auth(key))
     }
 
+    /// The value of a metric without labels.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = send(self.client.get(format!("{}/metrics", self.ops))).text;
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("sessionmeter_{name} ")));
+        value
+            .unwrap_or_else(|| panic!("{name} is not in\n{text}"))
+            .parse()
+            .unwrap()
+    }
+
     /// The counts of a series.
     pub fn counts(&self, query: &str) -> Vec<u64> {
         let answer = self.get(&format!("/sessions/data_series?{query}"));

@@ -6,8 +6,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::naive::{self, Calendar, STEPS, Whose, canonical};
-use super::rows::{Rows, Totals};
-use super::{ask, asked, series};
+use super::rows::{Rows, Totals, check_csv};
+use super::{asked, series};
 use crate::segments::generator::Generator;
 use crate::segments::naive::{Session, Workspace};
 use crate::segments::{Caller, Space, patiently, verify};
@@ -422,7 +422,7 @@ impl Question<'_> {
         }
         let answer = asked(self.caller, &query);
         if self.random.one_in(4) {
-            self.check_csv(&query, &answer, metric, is_grouped);
+            check_csv(self.caller, &query, &answer, metric, is_grouped);
         }
         let body = Rows::read(&answer, metric, &labels);
         let of_total = Totals {
@@ -499,30 +499,5 @@ impl Question<'_> {
         let (from, to) = (second(value("from=")), second(value("to=")));
         let last = self.room.calendar.ends_of_day(to).1;
         self.room.calendar.labels("day", from, last)
-    }
-
-    fn check_csv(&self, query: &str, answer: &Value, metric: &str, is_grouped: bool) {
-        let csv = ask(self.caller, &format!("{query}&format=csv"));
-        assert_eq!(csv.status, 200, "{query}: {}", csv.text);
-        assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
-        let mut lines = csv.text.lines();
-        let columns = if is_grouped {
-            format!("time,group,{metric}")
-        } else {
-            format!("time,{metric}")
-        };
-        assert_eq!(lines.next(), Some(columns.as_str()));
-        let rows = answer["data"].as_array().unwrap();
-        for row in rows {
-            let line = lines.next().unwrap();
-            assert!(line.starts_with(row["time"].as_str().unwrap()), "{line} {row}");
-            assert!(line.ends_with(&format!(",{}", row[metric])), "{line} {row}");
-            if row["others"] == true {
-                assert!(line.contains(",(others),"), "{line}");
-            } else if is_grouped && row["group"].is_null() {
-                assert!(line.contains(",,"), "{line}");
-            }
-        }
-        assert_eq!(lines.next(), None);
     }
 }

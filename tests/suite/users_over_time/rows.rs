@@ -4,8 +4,36 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::ask;
 use super::naive::{self, Calendar, canonical};
+use crate::segments::Caller;
 use crate::segments::naive::Session;
+
+/// The rows of an answer are in CSV as well.
+pub(super) fn check_csv(caller: Caller<'_>, query: &str, answer: &Value, metric: &str, is_grouped: bool) {
+    let csv = ask(caller, &format!("{query}&format=csv"));
+    assert_eq!(csv.status, 200, "{query}: {}", csv.text);
+    assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
+    let mut lines = csv.text.lines();
+    let columns = if is_grouped {
+        format!("time,group,{metric}")
+    } else {
+        format!("time,{metric}")
+    };
+    assert_eq!(lines.next(), Some(columns.as_str()));
+    let rows = answer["data"].as_array().unwrap();
+    for row in rows {
+        let line = lines.next().unwrap();
+        assert!(line.starts_with(row["time"].as_str().unwrap()), "{line} {row}");
+        assert!(line.ends_with(&format!(",{}", row[metric])), "{line} {row}");
+        if row["others"] == true {
+            assert!(line.contains(",(others),"), "{line}");
+        } else if is_grouped && row["group"].is_null() {
+            assert!(line.contains(",,"), "{line}");
+        }
+    }
+    assert_eq!(lines.next(), None);
+}
 
 /// How numbers are found.
 pub(super) struct Totals<'a> {
