@@ -3,14 +3,14 @@
 //!
 //! The tests start two shards with two replicas each, and ZooKeeper, from the distribution's packages.
 
-mod cluster;
+pub mod cluster;
 mod contents;
 mod current;
 mod ends;
 mod failures;
 mod migrate;
 mod remembered;
-mod suite;
+pub mod suite;
 
 use std::process::{Command, Output, Stdio};
 

@@ -1,7 +1,7 @@
 //! What the program promises, tested through the real binary or the real router: a module for each promise.
 //!
 //! One executable, since each links everything. `cargo test --test suite recording::` runs one module. The tests
-//! run over the embedded store; `clickhouse` runs those of them once more that say what a store must do.
+//! run over the embedded store; `both_stores` and `clickhouse` run those of them once more that say what a store must do.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -17,6 +17,7 @@ mod at_once;
 mod authentication;
 mod back_pressure;
 mod bad_requests;
+mod both_stores;
 mod browser;
 mod byte_order_marks;
 mod clickhouse;

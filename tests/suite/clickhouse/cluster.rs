@@ -4,8 +4,8 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{LazyLock, Mutex, MutexGuard};
 
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use tempfile::TempDir;
 
 use crate::support::clickhouse::{CLUSTER, PASSWORD, USER, execute};
@@ -18,13 +18,18 @@ const WATCHED: &str =
 const ZOOKEEPER: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
 
 /// One cluster for all tests, which use it one after the other.
-static CLUSTER_OF_ALL: LazyLock<Mutex<Cluster>> = LazyLock::new(|| Mutex::new(Cluster::start()));
+static CLUSTER_OF_ALL: Mutex<Option<Cluster>> = Mutex::new(None);
 
 /// The cluster, for one test.
-pub fn cluster() -> MutexGuard<'static, Cluster> {
-    CLUSTER_OF_ALL
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+pub fn cluster() -> MappedMutexGuard<'static, Cluster> {
+    MutexGuard::map(CLUSTER_OF_ALL.lock(), |cluster| {
+        cluster.get_or_insert_with(Cluster::start)
+    })
+}
+
+/// Ends the cluster, which keeps a machine busy also when nobody asks it. Whoever needs one later starts another.
+pub fn end() {
+    CLUSTER_OF_ALL.lock().take();
 }
 
 /// A server that belongs to no cluster, for one test; killed when dropped.

@@ -146,12 +146,20 @@ fn an_outage_is_said_and_ends() {
     server.track(&body(&server.app, 0..100));
     assert_eq!(server.counts(ALL_DAYS), by_day(100));
     cluster.nodes.iter_mut().for_each(cluster::Node::kill);
-    let refused = server.track(&body(&server.app, 100..200));
-    assert_eq!(refused.status, 503, "{}", refused.text);
-    eventually("no numbers that may be wrong", || {
-        server.get(&format!("/sessions/data_series?{ALL_DAYS}")).status == 503
+    // Each is tried for a while, so all at one time.
+    let (refused, failed, read) = std::thread::scope(|scope| {
+        let refused = scope.spawn(|| server.track(&body(&server.app, 100..200)));
+        let failed = scope.spawn(|| run(&address, &["workspace", "list"]));
+        let mut read = None;
+        eventually("no numbers that may be wrong", || {
+            let answer = server.get(&format!("/sessions/data_series?{ALL_DAYS}"));
+            let is_refused = answer.status == 503;
+            read = Some(answer);
+            is_refused
+        });
+        (refused.join().unwrap(), failed.join().unwrap(), read.unwrap())
     });
-    let read = server.get(&format!("/sessions/data_series?{ALL_DAYS}"));
+    assert_eq!(refused.status, 503, "{}", refused.text);
     assert!(
         refused.message().contains("a part may be recorded"),
         "{}",
@@ -171,7 +179,6 @@ fn an_outage_is_said_and_ends() {
         "{}",
         server.log()
     );
-    let failed = run(&address, &["workspace", "list"]);
     let errors = String::from_utf8(failed.stderr).unwrap();
     assert_eq!(
         (failed.status.code(), errors.lines().count()),

@@ -1,16 +1,15 @@
-//! The other tests once more, over ClickHouse: what is about answers over one server, what is about replicas over the
-//! cluster.
+//! Tests that replicas could break, once more over the cluster.
 //!
 //! `SESSIONMETER_CLICKHOUSE_SUITES=all` runs every one of them over the cluster, `=recording::,store::` those whose
 //! names contain one of these.
 
 use std::process::Command;
 
-use super::cluster::{LoneServer, cluster};
-use crate::support::clickhouse::{self, HOSTS, PREFIX, REPLICATED};
+use super::cluster;
+use crate::support::clickhouse::{HOSTS, REPLICATED};
 
 /// Chooses tests, or all.
-const CHOSEN: &str = "SESSIONMETER_CLICKHOUSE_SUITES";
+pub const CHOSEN: &str = "SESSIONMETER_CLICKHOUSE_SUITES";
 
 /// Modules that reach the store through the program.
 const SUITES: &[&str] = &[
@@ -45,27 +44,6 @@ const PASSED_OVER: &[&str] = &[
     "a_second_server_on_the_same_store_does_not_start",
 ];
 
-/// Promises that a store makes, each in the test that shows it best. What decides before the store is asked (bad
-/// requests, formats of files and clients, limits) runs over the embedded store alone.
-const OVER_ONE_SERVER: &[&str] = &[
-    "at_once::",
-    "authentication::",
-    "back_pressure::",
-    "bad_requests::segments::",
-    "data_series::",
-    "deletion::",
-    "first_hour::atomic::",
-    "import_formats::export::",
-    "operations::",
-    "oracle::",
-    "recording::",
-    "sample_data::",
-    "segments::",
-    "store::",
-    "clients::logs::",
-    "users_over_time::",
-];
-
 /// What a second replica or shard could break.
 const OVER_THE_CLUSTER: &[&str] = &[
     "crash::",
@@ -79,16 +57,16 @@ const OVER_THE_CLUSTER: &[&str] = &[
 /// Random tests take fewer rounds here than over the embedded store, unless the environment says how many.
 const ROUNDS: [(&str, &str); 4] = [
     ("SESSIONMETER_CRASH_ROUNDS", "4"),
-    ("SESSIONMETER_ORACLE_CASES", "200"),
+    ("SESSIONMETER_ORACLE_CASES", "100"),
     ("SESSIONMETER_SEGMENTS_ROUNDS", "10"),
     ("SESSIONMETER_USERS_ROUNDS", "4"),
 ];
 
-/// Runs the tests whose names contain one of these over the servers, and expects success.
-fn run(names: &[&str], hosts: &str, is_replicated: bool) {
+/// Runs the tests whose names contain one of these and none of the others over the servers, and expects success.
+pub fn run(names: &[&str], but: &[&str], hosts: &str, is_replicated: bool) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(names);
-    for name in PASSED_OVER {
+    for name in PASSED_OVER.iter().chain(but) {
         command.args(["--skip", name]);
     }
     for (name, rounds) in ROUNDS {
@@ -111,15 +89,6 @@ fn run(names: &[&str], hosts: &str, is_replicated: bool) {
 }
 
 #[test]
-fn what_a_store_promises_holds_over_one_server() {
-    if std::env::var_os(CHOSEN).is_some() {
-        return;
-    }
-    let server = LoneServer::start();
-    run(OVER_ONE_SERVER, &server.host(), false);
-}
-
-#[test]
 fn what_replicas_could_break_holds_over_a_cluster() {
     let chosen = std::env::var(CHOSEN).ok();
     let names: Vec<&str> = match chosen.as_deref() {
@@ -127,24 +96,9 @@ fn what_replicas_could_break_holds_over_a_cluster() {
         Some("all") => SUITES.to_vec(),
         Some(chosen) => chosen.split(',').collect(),
     };
-    let cluster = cluster();
-    run(&names, &cluster.hosts(), true);
-    clean_up(&cluster.nodes[0].host());
-}
-
-/// Removes what the tests left behind.
-fn clean_up(host: &str) {
-    let names = clickhouse::execute(
-        host,
-        &format!("SELECT name FROM system.databases WHERE name LIKE '{PREFIX}%'"),
-    );
-    for name in names.unwrap().lines() {
-        let _ = clickhouse::execute(
-            host,
-            &format!(
-                "DROP DATABASE IF EXISTS {name} ON CLUSTER {}",
-                clickhouse::CLUSTER
-            ),
-        );
-    }
+    let cluster = cluster::cluster();
+    run(&names, &[], &cluster.hosts(), true);
+    drop(cluster);
+    // By name this is the last test that uses it.
+    cluster::end();
 }
