@@ -19,6 +19,9 @@ fn main() -> ExitCode {
         // output is not complete.
         Err(error) if cli::output_was_closed(&error) => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
+            if let Some(usage) = cli::wrong_usage(&error) {
+                cli::exit(usage);
+            }
             // There is nobody left to tell if stderr is closed too.
             let _ = writeln!(std::io::stderr(), "sessionmeter: {}", cli::one_line(&error));
             ExitCode::FAILURE

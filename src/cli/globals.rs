@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::Args;
 
-use super::Config;
+use super::{Config, usage_error};
 use crate::store::sqlite::Opening;
 use crate::store::{Place, Role, Store, StoreError};
 
@@ -171,10 +171,14 @@ fn place(given: [Given; 3]) -> anyhow::Result<(Place, &'static str)> {
     for Given { data, store } in given {
         match (store, data) {
             ((by, Some(store)), _) if store.is_empty() => {
-                bail!("{by} is empty; name a directory or an address")
+                return Err(usage_error(format!(
+                    "{by} is empty; name a directory or an address"
+                )));
             }
-            ((by, Some(store)), _) => return Ok((Place::read(&store)?, by)),
-            (_, (by, Some(data))) if data.as_os_str().is_empty() => bail!("{by} is empty; name a directory"),
+            ((by, Some(store)), _) => return Ok((Place::read(&store).map_err(usage_error)?, by)),
+            (_, (by, Some(data))) if data.as_os_str().is_empty() => {
+                return Err(usage_error(format!("{by} is empty; name a directory")));
+            }
             (_, (by, Some(data))) => return Ok((Place::Directory(data), by)),
             ((_, None), (_, None)) => {}
         }

@@ -20,10 +20,14 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
 
+use super::usage_error;
+
 /// Lines that may wait, some hundred bytes each.
 const QUEUE: usize = 8_192;
 /// Lines that are written in one go are up to so many bytes.
 const BATCH: usize = 64 * 1024;
+/// How long lines are gathered after one was written.
+const REST: Duration = Duration::from_millis(2);
 /// How long the end of the program waits for lines to be written.
 const FAREWELL: Duration = Duration::from_millis(500);
 const BEAT: Duration = Duration::from_millis(10);
@@ -61,8 +65,10 @@ pub(super) fn start(level: &str, format: LogFormat, dropped: Counter) -> anyhow:
         true => level.parse::<Targets>().ok(),
         false => None,
     };
-    let filter = filter.with_context(|| {
-        format!("'{level}' is no log level; use off, error, warn, info, debug or trace, or MODULE=LEVEL")
+    let filter = filter.ok_or_else(|| {
+        usage_error(format!(
+            "'{level}' is no log level; use off, error, warn, info, debug or trace, or MODULE=LEVEL"
+        ))
     })?;
     let is_terminal = io::stderr().is_terminal();
     // Not the handle of the standard library, which holds a lock while it writes: others must not wait for it.
@@ -210,8 +216,13 @@ impl<W: Write> Writer<W> {
             } else {
                 self.dropped.inc_by(lines);
             }
+            let is_behind = batch.len() >= BATCH || !flushes.is_empty();
             for written in flushes {
                 let _ = written.try_send(());
+            }
+            // Whoever logs would have to wake this thread for each line, which takes longer than the line.
+            if !is_behind {
+                std::thread::sleep(REST);
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::{Args, CommandFactory as _};
 
-use super::Cli;
 use super::output::print_bytes;
+use super::{Cli, usage_error};
 
 /// Print the manual page of the program, or of one of its commands
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub(super) fn run(args: &ManArgs) -> anyhow::Result<()> {
     for word in &args.command {
         page = page
             .find_subcommand(word)
-            .ok_or_else(|| anyhow!("'{}' has no command '{word}'", page.get_name()))?;
+            .ok_or_else(|| usage_error(format!("'{}' has no command '{word}'", page.get_name())))?;
     }
     let mut text = Vec::new();
     clap_mangen::Man::new(page.clone()).render(&mut text)?;

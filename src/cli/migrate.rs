@@ -7,6 +7,7 @@ use serde_json::json;
 use super::globals::Globals;
 use super::output::{print_json, print_line, thousands, utc};
 use super::progress::Spinner;
+use super::usage_error;
 use crate::store::copy::{Copied, Difference, Step, copy};
 use crate::store::{Place, Role, Store};
 
@@ -34,8 +35,10 @@ pub(super) struct MigrateArgs {
 pub(super) async fn run(args: MigrateArgs, globals: &Globals) -> anyhow::Result<()> {
     // The environment and the configuration file show a password to nobody, flags do.
     let place = |given: &Option<String>| match given {
-        Some(text) if text.is_empty() => bail!("--from or --to is empty; name a directory or an address"),
-        Some(text) => Ok(Place::read(text)?),
+        Some(text) if text.is_empty() => Err(usage_error(
+            "--from or --to is empty; name a directory or an address",
+        )),
+        Some(text) => Place::read(text).map_err(usage_error),
         None => Ok(globals.store.clone()),
     };
     let (from, to) = (place(&args.from)?, place(&args.to)?);

@@ -44,7 +44,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 pub use self::config::Config;
 pub use self::globals::{GlobalArgs, Globals};
 pub use self::logging::LogFormat;
-pub use self::output::{exit, one_line, output_was_closed};
+pub use self::output::{exit, one_line, output_was_closed, wrong_usage};
 
 /// Counts app sessions and answers GET /sessions/data_series from your own machine.
 ///
@@ -118,6 +118,11 @@ impl Cli {
         }
         Ok(cli)
     }
+}
+
+/// Wrong usage that shows only when the command has begun.
+fn usage_error(message: impl std::fmt::Display) -> anyhow::Error {
+    Cli::command().error(ErrorKind::ValueValidation, message).into()
 }
 
 /// Does what was typed.

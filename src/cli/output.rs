@@ -43,17 +43,22 @@ pub fn exit(usage: &clap::Error) -> ! {
     if is_help {
         usage.exit();
     }
-    let line = wrong_usage(&usage.render().to_string());
+    let line = without_hints(&usage.render().to_string());
     // There is nobody left to tell if stderr is closed too.
     let _ = writeln!(io::stderr(), "sessionmeter: {line}");
     std::process::exit(usage.exit_code())
+}
+
+/// What is wrong with the command line, if that is what an error is about.
+pub fn wrong_usage(error: &anyhow::Error) -> Option<&clap::Error> {
+    error.downcast_ref()
 }
 
 /// Characters of a line about wrong usage: what was typed may be long.
 const SHOWN: usize = 1_000;
 
 /// What is wrong and what may be meant, without the paragraphs that only repeat how the command is used.
-fn wrong_usage(rendered: &str) -> String {
+fn without_hints(rendered: &str) -> String {
     let paragraphs = rendered.split("\n\n").map(str::trim);
     let said = paragraphs.filter(|paragraph| {
         let repeats = paragraph.starts_with("Usage:") || paragraph.starts_with("For more information");

@@ -89,7 +89,10 @@ impl Days {
                 usize::try_from(quarters.max(0)).map_or(QUARTERS, |quarter| quarter.min(QUARTERS))
             };
             while let Some(((from, to), count)) = gaps.peek_mut() {
-                if *from < midnight + DAY {
+                let is_whole = *from <= midnight && *to >= midnight + DAY;
+                if is_whole {
+                    **count += held.before(QUARTERS);
+                } else if *from < midnight + DAY {
                     **count += held
                         .before(quarter(*to))
                         .saturating_sub(held.before(quarter(*from)));

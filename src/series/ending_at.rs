@@ -5,6 +5,8 @@ use super::iso8601::{self, Written};
 use super::quantised::Stretches;
 
 const SHOWN: usize = 100;
+/// 10000-01-01T00:00:00Z: an offset may move a time of the last year behind it.
+const END: i64 = 253_402_300_800;
 
 /// The text is none of the accepted forms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +89,10 @@ fn written(text: &str) -> Option<EndingAt> {
     match iso8601::read(text)? {
         Written::Date(day) => Some(EndingAt::Date(day)),
         Written::Local(second) => Some(EndingAt::Local(second)),
-        Written::Instant(millis) => Some(EndingAt::from_unix_millis(millis)),
+        Written::Instant(millis) => {
+            let second = millis.div_euclid(1000);
+            (0..END).contains(&second).then_some(EndingAt::Second(second))
+        }
     }
 }
 
@@ -143,6 +148,8 @@ mod tests {
         for text in [
             "",
             " ",
+            "9999-12-31T23:59:59-12:00",
+            "1970-01-01T00:00:00+12:00",
             "yesterday",
             "now",
             "2018-13-01",

@@ -407,6 +407,15 @@ fn wrong_usage_is_said_in_one_line() {
             "the argument '--csv' cannot be used with '--json'",
         ),
         (&["app", "create", "a\u{202e}b"], "a\\u{202e}b"),
+        // What shows only when the command has begun.
+        (&["man", "worksapce"], "has no command 'worksapce'"),
+        (&["import", "-", "-"], "can be read only once"),
+        (
+            &["app", "list", "--store", "http://127.0.0.1/x"],
+            "must begin with clickhouse://",
+        ),
+        (&["app", "list", "--data", ""], "--data is empty"),
+        (&["serve", "--log-level", "loud"], "'loud' is no log level"),
     ] {
         let output = Command::new(binary()).args(arguments).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();

@@ -6,6 +6,8 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use tempfile::NamedTempFile;
 
+use crate::cli::usage_error;
+
 const STDIN: &str = "-";
 
 /// Formats of files.
@@ -71,7 +73,7 @@ const NO_FILE: &str = "it is no regular file";
 /// When something can't be read: found out before anything is recorded.
 pub(super) fn find(paths: &[PathBuf], format: Option<Format>) -> anyhow::Result<Inputs> {
     if paths.iter().filter(|path| is_stdin(path)).count() > 1 {
-        bail!("standard input (-) can be read only once");
+        return Err(usage_error("standard input (-) can be read only once"));
     }
     let mut inputs = Inputs::default();
     for path in paths {

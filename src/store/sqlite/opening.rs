@@ -58,6 +58,12 @@ pub(super) fn look(directory: &Path, file: &Path, role: Role) -> Result<Option<A
         Err(error) => return Err(denied("look into", directory, &error)),
     };
     let name = file.display();
+    // Opening a pipe would wait for whoever writes into it.
+    if !metadata.is_file() {
+        return Err(StoreError::Unusable(format!(
+            "{name} is no regular file; move it away, or name another directory with --data"
+        )));
+    }
     if metadata.len() == 0 && directory.join(LOCK).exists() {
         return Err(StoreError::Unusable(format!(
             "{name} is empty, though a store was in use here: was it cut off? Restore a backup into another directory, or \
