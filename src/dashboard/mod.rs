@@ -1,15 +1,17 @@
 //! The dashboard: pages for people, made on the server.
 //!
 //! [`router`] has all of them. `visitors` knows who is in, `guest` who asks and `entrance` how to get in; `shell` is the frame
-//! of every page, `texts`, `locale` and `dates` say things in its reader's words, `chart` draws, `overview` is the first
-//! page and `shares` shows one to others. Nothing here counts: the store does, and the API asks it the same questions.
+//! of every page, `texts`, `locale` and `dates` say things in its reader's words, `chart` draws, `forms` has what forms share,
+//! `overview` is the first page, `shares` shows one to others, and `apps` has what delivers sessions and who may ask for numbers. Nothing here counts: the store does, and the API asks it the same questions.
 
+mod apps;
 mod assets;
 mod chart;
 mod cookies;
 mod dates;
 mod entrance;
 mod forgery;
+mod forms;
 mod guest;
 mod locale;
 mod overview;
@@ -117,6 +119,7 @@ pub fn router(store: Arc<dyn Store>, counter: Counter, settings: Settings) -> Ro
         .route("/ui/series.csv", get(overview::csv_of))
         .route("/ui/live", get(overview::live_of))
         .route("/ui/shares", get(shares::managing_page_of).post(shares::change))
+        .merge(apps::routes())
         .route("/share/{token}", get(shares::shown_page_of))
         .route("/ui/sign-in", get(entrance::sign_in))
         .route("/ui/sign-out", post(entrance::sign_out))

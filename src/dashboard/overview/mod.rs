@@ -36,7 +36,7 @@ use super::cookies::{self, Purpose};
 use super::guest::Asking;
 use super::shell::{Here, Inside, Shell, other};
 use super::token::Token;
-use super::{Dashboard, dates, entrance, respond};
+use super::{Dashboard, apps, dates, entrance, respond};
 use crate::api::sessions_query::csv;
 use crate::api::{ApiError, Query};
 use crate::count::QuestionError;
@@ -51,7 +51,7 @@ pub(super) struct Ready {
     pub(super) asking: Asking,
     pub(super) token: Token,
     /// To be sent with the answer.
-    cookie: Option<HeaderValue>,
+    pub(super) cookie: Option<HeaderValue>,
     pub(super) catalog: Arc<Catalog>,
     pub(super) workspace: Arc<WorkspaceEntry>,
 }
@@ -334,6 +334,32 @@ pub(super) fn whole(
     refresh: Option<(u32, String)>,
     content: Markup,
 ) -> Response<Body> {
+    let path = match here {
+        Here::Overview => HOME,
+        Here::Apps => apps::PATH,
+        Here::Shares => "/ui/shares",
+    };
+    at(
+        ready,
+        asked,
+        (here, title),
+        &asked.link(path),
+        status,
+        refresh,
+        content,
+    )
+}
+
+/// The same where the address says more than what is asked. A language that the address chose is remembered.
+pub(super) fn at(
+    ready: &Ready,
+    asked: &Asked,
+    (here, title): (Here, &str),
+    address: &str,
+    status: StatusCode,
+    refresh: Option<(u32, String)>,
+    content: Markup,
+) -> Response<Body> {
     let asking = &ready.asking;
     let form_token = match ready.token.form_token() {
         Ok(form_token) => form_token,
@@ -345,28 +371,29 @@ pub(super) fn whole(
         let shown = entry.workspace.id == ready.workspace.workspace.id;
         Some((entry.workspace.name.as_str(), usual.link(HOME), shown))
     });
+    let usual = Asked::usual(&ready.workspace, &ready.catalog);
+    let apps_of_workspace = usual.map_or_else(|_| apps::PATH.to_owned(), |usual| usual.link(apps::PATH));
     let language = other(asking.locale.language).code();
-    let path = match here {
-        Here::Overview => HOME,
-        Here::Shares => "/ui/shares",
-    };
-    let translated = asked.link(path);
-    let separator = if translated.contains('?') { '&' } else { '?' };
+    let separator = if address.contains('?') { '&' } else { '?' };
     let title = format!("{title} · {}", ready.workspace.workspace.name);
     let shell = Shell {
         locale: asking.locale,
         title: &title,
         inside: Some(Inside {
             workspaces: workspaces.collect(),
-            translated: format!("{translated}{separator}lang={language}"),
+            translated: format!("{address}{separator}lang={language}"),
             overview: asked.link(HOME),
+            apps: apps_of_workspace,
             shares: asked.link("/ui/shares"),
             here,
             form_token: &form_token,
         }),
         refresh,
     };
-    respond::html(status, shell.page(content))
+    let chosen = asking
+        .chosen
+        .and_then(|language| cookies::set_language(&asking.place, language));
+    respond::with(respond::html(status, shell.page(content)), SET_COOKIE, chosen)
 }
 
 /// What an address asks for can't be shown: says why, and shows the way to what can.
