@@ -32,6 +32,13 @@ use super::refusal::Refused;
 use super::state::ApiState;
 use crate::metrics::Reason;
 
+/// Where `session.js` reports to.
+pub(super) const COLLECT: &str = "/sessions/collect";
+/// Where OpenTelemetry's SDKs deliver logs.
+pub(super) const LOGS: &str = "/v1/logs";
+/// Where Sentry's SDKs deliver.
+pub(super) const ENVELOPE: &str = "/api/{project}/envelope/";
+
 /// Headers that clients of these protocols send.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "content-type, content-encoding, x-sentry-auth, sentry-trace, baggage, sessionmeter-app, traceparent, tracestate",

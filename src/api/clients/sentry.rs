@@ -83,6 +83,7 @@ async fn record(state: &ApiState, request: Request<Body>) -> Result<Option<Strin
     } = parsed(state.memory(), request, Accepted::Anything, parse).await?;
     state.note_refused(&refused);
     if !sessions.is_empty() {
+        state.note_refused_items(super::ENVELOPE, None, &refused);
         state.recorder().record(sessions).await?;
     } else if !refused.is_empty() {
         let reason = |(index, error): &(usize, _)| format!("item {index}: {error}");
