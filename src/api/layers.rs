@@ -31,12 +31,11 @@ pub struct RequestId(pub HeaderValue);
 /// Routes that monitors ask all the time.
 const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
 /// Routes whose refusals are remembered for whoever sets up a client.
-const RECORDING: [&str; 5] = [
+const RECORDING: [&str; 4] = [
     super::track::PATH,
     super::clients::COLLECT,
     super::clients::LOGS,
     super::clients::ENVELOPE,
-    "/api/{project}/envelope",
 ];
 const MAX_URL: usize = 8 * 1024;
 const MAX_HEADERS: usize = 32 * 1024;

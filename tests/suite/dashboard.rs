@@ -6,6 +6,7 @@ mod entrance;
 mod numbers;
 mod rows;
 mod shares;
+mod start;
 
 use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::redirect::Policy;

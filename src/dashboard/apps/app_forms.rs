@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::http::{Request, Response, StatusCode};
 use maud::{Markup, html};
 
-use super::{Answered, PATH, Visit, sent, shown, typed};
+use super::PATH;
 use crate::catalog::{Change, Refusal};
 use crate::dashboard::forms::{Field, Problem, summary};
+use crate::dashboard::visit::{Answered, Visit, sent, shown, typed};
 use crate::dashboard::{Dashboard, respond};
 use crate::model::{App, AppId, Name, platform};
 use crate::store::{Scope, StoreError, Whose, all_time};

@@ -6,12 +6,13 @@ use axum::http::{Request, Response, StatusCode};
 use ipnet::IpNet;
 use maud::{Markup, html};
 
+use super::PATH;
 use super::app_forms::{buttons, status};
-use super::{Answered, PATH, Visit, sent, shown, typed};
 use crate::api::Query;
 use crate::catalog::Change;
 use crate::dashboard::forms::{Field, Problem, command, summary};
 use crate::dashboard::texts::Texts;
+use crate::dashboard::visit::{Answered, Visit, sent, shown, typed};
 use crate::dashboard::{Dashboard, respond};
 use crate::model::{
     ApiKey, AppId, KeyId, KeySecret, Name, NewKey, Permission, PermissionError, Permissions, network,
@@ -210,13 +211,13 @@ fn request(address: &str, key: &str, permissions: &Permissions, app: Option<AppI
 
 /// The command that asks for something.
 pub(in crate::dashboard) fn read_command(address: &str, key: &str, what: &str) -> String {
-    format!("curl -H 'Authorization: Bearer {key}' \\\n  '{address}/{what}'")
+    format!("curl -H \"Authorization: Bearer {key}\" \\\n  '{address}/{what}'")
 }
 
 /// The command that records a session of an app.
 pub(in crate::dashboard) fn record_command(address: &str, key: &str, app: AppId) -> String {
     format!(
-        "curl {address}/sessions/track \\\n  -H 'Authorization: Bearer {key}' \\\n  -H 'Content-Type: application/json' \\\n  \
+        "curl {address}/sessions/track \\\n  -H \"Authorization: Bearer {key}\" \\\n  -H 'Content-Type: application/json' \\\n  \
          -d '{{\"sessions\":[{{\"app_id\":\"{app}\",\"session_id\":\"first\",\"started_at\":\"'$(date -u +%FT%TZ)'\"}}]}}'"
     )
 }

@@ -5,8 +5,10 @@ use axum::extract::State;
 use axum::http::{Request, Response, StatusCode};
 use maud::{Markup, html};
 
-use super::{Answered, PATH, Visit, app_forms, key_forms, shown};
+use super::{PATH, app_forms, key_forms};
 use crate::dashboard::overview::{Desk, Subject};
+use crate::dashboard::start::PATH as START;
+use crate::dashboard::visit::{Answered, Visit, shown};
 use crate::dashboard::{Dashboard, dates};
 use crate::model::{ApiKey, App, AppId, Millis};
 use crate::store::{Scope, StoreError, Whose};
@@ -114,12 +116,13 @@ fn apps_table(visit: &Visit<'_>, apps: &[(&App, Option<Sessions>)]) -> Markup {
                 @let of_app = |path: &str| visit.asked.but(|asked| asked.app = Some(app.id)).link(path);
                 @let sessions = sessions.as_ref();
                 th scope="row" { a href=(of_app("/")) { bdi { (app.name) } } }
-                td data-label=(texts.platform) { bdi { (app.platform) } }
+                td data-label=[(!app.platform.is_empty()).then_some(texts.platform)] { bdi { (app.platform) } }
                 td.number data-label=(texts.apps.today) { (number(sessions.map(|sessions| sessions.today))) }
                 td.number data-label=(texts.apps.in_28_days) { (number(sessions.map(|sessions| sessions.in_28_days))) }
                 td data-label=(texts.apps.id) { code { (app.id) } " "
                     button.link data-copy=(app.id) hidden aria-label={(texts.copy) ": " (texts.apps.id) " " (app.name)} { (texts.copy) } }
                 td.actions {
+                    (action(&of_app(START), texts.apps.set_up, app.name.as_str()))
                     (action(&of_app(app_forms::RENAME), texts.apps.rename, app.name.as_str()))
                     (action(&of_app(app_forms::DELETE), texts.apps.delete, app.name.as_str()))
                 }

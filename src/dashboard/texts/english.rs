@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Texts, apps};
+use super::{Texts, apps, start};
 use crate::series::Step;
 
 fn units(count: usize, step: Step) -> String {
@@ -142,6 +142,7 @@ pub(super) const TEXTS: Texts = Texts {
     signed_out: "You are signed out.",
     one_moment: "One moment…",
     apps: apps::ENGLISH,
+    start: start::ENGLISH,
     not_understood: "This address asks for something that can't be shown.",
     back_to_the_overview: "Back to the overview",
     nothing_here: "There is no page at this address.",

@@ -3,6 +3,7 @@
 mod apps;
 mod english;
 mod spanish;
+mod start;
 
 use jiff::civil::Weekday;
 
@@ -152,6 +153,7 @@ pub(super) struct Texts {
 
     // Pages that have texts of their own.
     pub(super) apps: apps::Apps,
+    pub(super) start: start::Start,
 
     // What can go wrong.
     pub(super) not_understood: &'static str,

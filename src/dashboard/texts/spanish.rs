@@ -1,6 +1,6 @@
 //! Spanish.
 
-use super::{Texts, apps};
+use super::{Texts, apps, start};
 use crate::series::Step;
 
 fn units(count: usize, step: Step) -> String {
@@ -153,6 +153,7 @@ pub(super) const TEXTS: Texts = Texts {
     signed_out: "Has salido.",
     one_moment: "Un momento…",
     apps: apps::SPANISH,
+    start: start::SPANISH,
     not_understood: "Esta dirección pide algo que no se puede mostrar.",
     back_to_the_overview: "Volver al resumen",
     nothing_here: "No hay ninguna página en esta dirección.",

@@ -40,7 +40,7 @@ fn a_key_made_on_the_page_works_at_once_and_is_never_shown_again() {
     assert_eq!(refused.status, 403, "{}", refused.text);
     let command = &codes(&page)[1];
     let expected = format!(
-        "curl -H 'Authorization: Bearer {key}' \\\n  '{}/sessions/data_series?length=7'",
+        "curl -H \"Authorization: Bearer {key}\" \\\n  '{}/sessions/data_series?length=7'",
         server.url
     );
     assert_eq!(command, &expected);

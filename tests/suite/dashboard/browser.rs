@@ -77,6 +77,7 @@ fn every_page_is_light_asks_nobody_else_and_can_be_read_by_everybody() {
             "/ui/shares",
             "/ui/apps",
             "/ui/keys/new",
+            "/ui/start",
         ],
     );
     assert_eq!(seen["entered"], "/");
