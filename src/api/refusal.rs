@@ -51,7 +51,7 @@ impl Refused {
             Some(item) => told(item),
             None => {
                 let (_, app) = told(&self.message);
-                (without_echoes(&self.message).to_owned(), app)
+                (without_place(without_echoes(&self.message).to_owned()), app)
             }
         }
     }
@@ -78,7 +78,15 @@ pub(super) fn told(message: &str) -> (String, Option<AppId>) {
     let about_an_app = UNKNOWN_APP.iter().any(|words| message.starts_with(words));
     let received = message.split_once(", received '").filter(|_| about_an_app);
     let app = received.and_then(|(_, received)| received.strip_suffix('\'')?.parse().ok());
-    (item_reason(message), app)
+    (without_place(item_reason(message)), app)
+}
+
+/// A fault is one and the same wherever in a body it stands.
+fn without_place(reason: String) -> String {
+    match reason.split_once(" at line ") {
+        Some((fault, _)) => fault.to_owned(),
+        None => reason,
+    }
 }
 
 /// A message up to what it repeats.
@@ -160,6 +168,11 @@ mod tests {
             (
                 "'app_id' must be the id of an app, received 'alice'".to_owned(),
                 "'app_id' must be the id of an app",
+                None,
+            ),
+            (
+                "not a session: EOF while parsing at line 1 column 7".to_owned(),
+                "not a session: EOF while parsing",
                 None,
             ),
             (

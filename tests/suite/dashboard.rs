@@ -3,6 +3,7 @@
 mod apps;
 mod browser;
 mod entrance;
+mod keys;
 mod numbers;
 mod rows;
 mod shares;

@@ -95,7 +95,7 @@ pub(super) const TEXTS: Texts = Texts {
     table: "Table",
     copy: "Copy",
     copied: "Copied",
-    where_a_key_comes_from: "KEY is an API key; 'sessionmeter key create' makes one.",
+    where_a_key_comes_from: "KEY is an API key; the page of apps and keys makes one, and so does 'sessionmeter key create'.",
     when_people_come: "When people come",
     average_an_hour: "average sessions an hour",
     average_an_hour_of_28_days: "average sessions an hour, 28 days",

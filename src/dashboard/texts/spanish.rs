@@ -106,7 +106,7 @@ pub(super) const TEXTS: Texts = Texts {
     table: "Tabla",
     copy: "Copiar",
     copied: "Copiado",
-    where_a_key_comes_from: "KEY es una clave de API; 'sessionmeter key create' crea una.",
+    where_a_key_comes_from: "KEY es una clave de API; la página de apps y claves crea una, y también 'sessionmeter key create'.",
     when_people_come: "Cuándo viene la gente",
     average_an_hour: "media de sesiones por hora",
     average_an_hour_of_28_days: "media de sesiones por hora, 28 días",

@@ -49,8 +49,14 @@ await page.locator(".notice button").first().focus();
 await page.keyboard.press("Enter");
 await page.locator(".notice button", { hasText: "Copied" }).waitFor();
 seen.copied = await page.evaluate(() => navigator.clipboard.readText());
-// Going back and forth in the history brings it back neither.
+// Loading the answer again sends the form again, which is refused: a status that a browser notes.
+const errors = [...seen.errors];
+const shows = async () => (await page.content()).includes(seen.key);
+await page.reload();
+seen.refused_again = await page.locator(".error").textContent();
+seen.again = await shows();
 await page.goto(`${url}/ui/apps`);
-seen.again = (await page.content()).includes(seen.key);
+seen.again ||= await shows();
+seen.errors = errors;
 await browser.close();
 console.log(JSON.stringify(seen));

@@ -300,5 +300,9 @@ fn a_browser_notices_the_first_session_and_what_was_refused_and_forms_need_no_mo
     let key = text("key");
     assert_eq!(server.get_as("/workspace", &key).status, 200);
     assert_eq!(text("copied"), key);
+    assert!(
+        text("refused_again").contains("there is a key named 'by keyboard' already"),
+        "{seen}"
+    );
     assert_eq!(seen["again"], json!(false), "a key is not shown again");
 }
