@@ -42,6 +42,8 @@ pub(super) struct Refused {
     pub message: Arc<str>,
     /// Where each item of a batch was refused, why the first one was.
     pub first_item: Option<Arc<str>>,
+    /// The app that is not known, where the message does not say it.
+    pub unknown_app: Option<AppId>,
 }
 
 impl Refused {
@@ -50,7 +52,7 @@ impl Refused {
         match &self.first_item {
             Some(item) => told(item),
             None => {
-                let (_, app) = told(&self.message);
+                let app = self.unknown_app.or(told(&self.message).1);
                 (without_place(without_echoes(&self.message).to_owned()), app)
             }
         }
@@ -189,6 +191,7 @@ mod tests {
             )
             .into(),
             first_item: None,
+            unknown_app: None,
         };
         let reason = "the header 'sessionmeter-app' must be the id of an app of this server".to_owned();
         assert_eq!(refused.told(), (reason, app));
@@ -214,6 +217,7 @@ mod tests {
         let refused = Refused {
             message: "every session was refused, nothing was recorded; 'errors' says why".into(),
             first_item: Some("'app_id' must be the id of an app, received 'alice'".into()),
+            unknown_app: None,
         };
         assert_eq!(
             refused.reason(),

@@ -185,9 +185,9 @@ fn made(visit: &Visit<'_>, new: &NewKey, secret: &KeySecret) -> Response<Body> {
     let app = visit.ready.workspace.apps.first().map(|app| app.id);
     let address = visit.ready.asking.place.address();
     let content = html! {
-        .heading { h1 { (texts.apps.key_is_made) " " bdi { (new.name) } } }
+        .heading { h1 { (texts.apps.new_key) ": " bdi { (new.name) } } }
         .notice role="status" {
-            p { strong { (texts.apps.keep_it_now) } }
+            p { strong { (texts.apps.key_is_made) } " " (texts.apps.keep_it_now) }
             (command(secret.reveal(), texts))
             p { (texts.apps.try_it) }
             (command(&request(address, secret.reveal(), &new.permissions, app), texts))

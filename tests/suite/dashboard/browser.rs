@@ -78,6 +78,7 @@ fn every_page_is_light_asks_nobody_else_and_can_be_read_by_everybody() {
             "/ui/apps",
             "/ui/keys/new",
             "/ui/start",
+            &format!("/ui/apps/delete?app_id={}", server.app),
         ],
     );
     assert_eq!(seen["entered"], "/");

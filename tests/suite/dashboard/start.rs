@@ -158,7 +158,7 @@ fn what_was_refused_is_told_without_anything_that_was_sent_but_unknown_apps() {
     for line in [
         unknown.as_str(),
         &header,
-        "there is no app with this id on this server (POST /api/{project}/envelope, ",
+        &format!("there is no app with this id on this server: {UNKNOWN} (POST /api/{{project}}/envelope, "),
     ] {
         assert!(told.contains(line), "{line}: {told}");
     }
