@@ -37,12 +37,26 @@ impl<'a> Visit<'a> {
             ready.workspace = newest.clone();
         }
         let asked = asked_of(dashboard, &ready, parts).await;
-        let asked = asked.map_err(|error| not_understood(&ready, &error))?;
-        Ok(Self {
-            dashboard,
-            ready,
-            asked,
-        })
+        let usual = Asked::usual(&ready.workspace, &ready.catalog);
+        let names_an_app = Query::new(parts.uri.query()).all("app_id").next().is_some();
+        match (asked, usual) {
+            (Ok(asked), _) => Ok(Self {
+                dashboard,
+                ready,
+                asked,
+            }),
+            // Mostly one that was deleted a moment ago, by a button that was pressed twice.
+            (Err(_), Ok(asked)) if names_an_app => {
+                let text = ready.asking.texts.apps.no_such_app;
+                let visit = Self {
+                    dashboard,
+                    ready,
+                    asked,
+                };
+                Err(visit.unknown(text))
+            }
+            (Err(error), _) => Err(not_understood(&ready, &error)),
+        }
     }
 
     /// The address of a page of this workspace.

@@ -185,6 +185,9 @@ pub(super) async fn delete_page(
         };
         let asking = &visit.ready.asking;
         let texts = asking.texts;
+        let Some(_turn) = visit.dashboard.turn().await else {
+            return Ok(asking.busy());
+        };
         let (first, last) = all_time();
         let store = visit.dashboard.store();
         let counted = store

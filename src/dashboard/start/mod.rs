@@ -40,6 +40,9 @@ pub(super) fn routes() -> Router<Dashboard> {
 /// `GET /ui/start`
 async fn page_of(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response<Body> {
     shown(&dashboard, request, PATH, async |visit, _| {
+        let Some(_turn) = visit.dashboard.turn().await else {
+            return Ok(visit.ready.asking.busy());
+        };
         page(visit.dashboard, &visit.ready, &visit.asked, Here::Apps).await
     })
     .await

@@ -77,7 +77,13 @@ fn apps_are_made_renamed_and_deleted_with_what_is_in_them() {
     assert_eq!(server.command(&["app", "list"]).as_array().unwrap().len(), 2);
     assert!(!visitor.get("/ui/apps").text.contains(id));
     for path in [path, format!("/ui/apps/rename?app_id={id}")] {
-        assert_eq!(visitor.get(&path).status, 400, "{path}");
+        let gone = visitor.get(&path);
+        assert_eq!(gone.status, 404, "{path}");
+        assert!(
+            gone.text.contains("There is no such app in this workspace."),
+            "{}",
+            gone.text
+        );
     }
 }
 
@@ -345,8 +351,8 @@ fn each_workspace_has_its_own_and_no_page_reaches_into_another() {
     assert!(!visitor.get("/ui/apps").text.contains("Elsewhere"));
     let (app, key) = (app["id"].as_str().unwrap(), key["id"].as_str().unwrap());
     for (path, status) in [
-        (format!("/ui/apps/delete?app_id={app}"), 400),
-        (format!("/ui/apps/rename?app_id={app}"), 400),
+        (format!("/ui/apps/delete?app_id={app}"), 404),
+        (format!("/ui/apps/rename?app_id={app}"), 404),
         (format!("/ui/keys/revoke?key_id={key}"), 404),
         ("/ui/keys/revoke?key_id=x".to_owned(), 404),
         ("/ui/apps/delete".to_owned(), 404),
