@@ -2,6 +2,7 @@
 //! end in `other`.
 
 mod process;
+mod recent_refusals;
 mod refusal;
 mod text;
 
@@ -19,6 +20,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use self::recent_refusals::{RecentRefusal, RecentRefusals, RefusedRecording};
 pub use self::refusal::Reason;
 pub use self::text::Form;
 use crate::model::AppId;
@@ -110,6 +112,8 @@ pub struct Metrics {
     pub connections_refused: Counter,
     /// Log lines that were dropped, since nobody read them fast enough.
     pub log_lines_dropped: Counter,
+    /// What was refused of late, told to people and not to scrapers.
+    pub recent_refusals: RecentRefusals,
     store_bytes: Gauge,
     journal_bytes: Gauge,
     checkpoint_failures: Counter,
@@ -152,6 +156,7 @@ impl Metrics {
             store_bytes: Gauge::default(),
             connections_refused: Counter::default(),
             log_lines_dropped: Counter::default(),
+            recent_refusals: RecentRefusals::default(),
             journal_bytes: Gauge::default(),
             checkpoint_failures: Counter::default(),
             checks: Counter::default(),

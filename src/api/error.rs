@@ -17,6 +17,7 @@ use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
 use super::body::JSON;
 use super::refusal::Refused;
 use crate::metrics::Reason;
+use crate::model::AppId;
 use crate::record::RecordError;
 use crate::store::StoreError;
 
@@ -75,6 +76,7 @@ pub struct ApiError {
     errors: Vec<ItemFailure>,
     retry_after: Option<u64>,
     reason: Reason,
+    unknown_app: Option<AppId>,
 }
 
 impl ApiError {
@@ -86,12 +88,19 @@ impl ApiError {
             errors: Vec::new(),
             retry_after: None,
             reason: Reason::of_status(status.as_u16()),
+            unknown_app: None,
         }
     }
 
     /// The same, counted under a reason of its own.
     pub fn because(mut self, reason: Reason) -> Self {
         self.reason = reason;
+        self
+    }
+
+    /// The same, for this app, which its message does not name.
+    pub(super) fn about_unknown(mut self, app: AppId) -> Self {
+        self.unknown_app = Some(app);
         self
     }
 
@@ -210,6 +219,7 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(Refused {
             message: body.message.into(),
             first_item,
+            unknown_app: self.unknown_app,
         });
         response.extensions_mut().insert(self.reason);
         if let Some(seconds) = self.retry_after {

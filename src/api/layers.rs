@@ -30,6 +30,13 @@ pub struct RequestId(pub HeaderValue);
 
 /// Routes that monitors ask all the time.
 const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
+/// Routes whose refusals are remembered for whoever sets up a client.
+const RECORDING: [&str; 4] = [
+    super::track::PATH,
+    super::clients::COLLECT,
+    super::clients::LOGS,
+    super::clients::ENVELOPE,
+];
 const MAX_URL: usize = 8 * 1024;
 const MAX_HEADERS: usize = 32 * 1024;
 
@@ -83,6 +90,12 @@ pub(super) async fn observe(
         let reason = extensions.get::<metrics::Reason>().copied();
         let reason = reason.unwrap_or_else(|| metrics::Reason::of_status(status));
         state.metrics().refused_request(reason);
+        if let Some(refused) = extensions.get::<Refused>()
+            && RECORDING.contains(&route.as_str())
+        {
+            let workspace = authenticated.workspace().map(|entry| entry.workspace.id);
+            state.note_refused_request(&route, workspace, refused);
+        }
     }
     macro_rules! line {
         ($level:ident) => {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::model::SessionField;
+use crate::model::{AppId, SessionField};
 
 /// Characters of a reason.
 const MAX: usize = 300;
@@ -42,9 +42,22 @@ pub(super) struct Refused {
     pub message: Arc<str>,
     /// Where each item of a batch was refused, why the first one was.
     pub first_item: Option<Arc<str>>,
+    /// The app that is not known, where the message does not say it.
+    pub unknown_app: Option<AppId>,
 }
 
 impl Refused {
+    /// Why the first item was refused, or the whole request.
+    pub(super) fn told(&self) -> (String, Option<AppId>) {
+        match &self.first_item {
+            Some(item) => told(item),
+            None => {
+                let app = self.unknown_app.or(told(&self.message).1);
+                (without_place(without_echoes(&self.message).to_owned()), app)
+            }
+        }
+    }
+
     /// One line for the log.
     pub(super) fn reason(&self) -> String {
         let message = without_echoes(&self.message);
@@ -52,6 +65,29 @@ impl Refused {
             None => message.to_owned(),
             Some(item) => format!("{message}; the first: {}", item_reason(item)),
         }
+    }
+}
+
+/// What messages say before the id of an app that is not known.
+const UNKNOWN_APP: [&str; 3] = [
+    "'app_id' must be the id of an app",
+    "the header 'sessionmeter-app' must be the id of an app",
+    "'sessionmeter.app.id' must be the id of an app",
+];
+
+/// Why something was refused, without anything that was sent; and the app, if it is not known and what was sent is an id.
+pub(super) fn told(message: &str) -> (String, Option<AppId>) {
+    let about_an_app = UNKNOWN_APP.iter().any(|words| message.starts_with(words));
+    let received = message.split_once(", received '").filter(|_| about_an_app);
+    let app = received.and_then(|(_, received)| received.strip_suffix('\'')?.parse().ok());
+    (without_place(item_reason(message)), app)
+}
+
+/// A fault is one and the same wherever in a body it stands.
+fn without_place(reason: String) -> String {
+    match reason.split_once(" at line ") {
+        Some((fault, _)) => fault.to_owned(),
+        None => reason,
     }
 }
 
@@ -117,6 +153,51 @@ mod tests {
     }
 
     #[test]
+    fn of_what_was_sent_only_ids_of_unknown_apps_are_told() {
+        let id = "00dc3cf6-1763-5d5b-8264-db458aa346c3";
+        let app = Some(id.parse().unwrap());
+        for (message, reason, told_app) in [
+            (
+                format!("'app_id' must be the id of an app, received '{id}'"),
+                "'app_id' must be the id of an app",
+                app,
+            ),
+            (
+                format!("'sessionmeter.app.id' must be the id of an app of this server, received '{id}'"),
+                "'sessionmeter.app.id' must be the id of an app of this server",
+                app,
+            ),
+            (
+                "'app_id' must be the id of an app, received 'alice'".to_owned(),
+                "'app_id' must be the id of an app",
+                None,
+            ),
+            (
+                "not a session: EOF while parsing at line 1 column 7".to_owned(),
+                "not a session: EOF while parsing",
+                None,
+            ),
+            (
+                format!("'user_id' must be a string, received '{id}'"),
+                "'user_id' must be a string",
+                None,
+            ),
+        ] {
+            assert_eq!(told(&message), (reason.to_owned(), told_app), "{message}");
+        }
+        let refused = Refused {
+            message: format!(
+                "the header 'sessionmeter-app' must be the id of an app of this server, received '{id}'"
+            )
+            .into(),
+            first_item: None,
+            unknown_app: None,
+        };
+        let reason = "the header 'sessionmeter-app' must be the id of an app of this server".to_owned();
+        assert_eq!(refused.told(), (reason, app));
+    }
+
+    #[test]
     fn names_that_the_client_chose_are_left_out_of_items() {
         for (reason, expected) in [
             (
@@ -136,6 +217,7 @@ mod tests {
         let refused = Refused {
             message: "every session was refused, nothing was recorded; 'errors' says why".into(),
             first_item: Some("'app_id' must be the id of an app, received 'alice'".into()),
+            unknown_app: None,
         };
         assert_eq!(
             refused.reason(),

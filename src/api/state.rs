@@ -12,14 +12,18 @@ use super::body::MemoryBudget;
 use super::client_address::{self, Client, Peer};
 use super::error::ApiError;
 use super::rate_limit::RateLimiter;
+use super::refusal::{self, Refused};
 use super::single_flight::{Outcome, SingleFlight};
 use crate::catalog::{Catalog, WorkspaceEntry};
 use crate::collect::ItemError;
 use crate::count::{Answer, Counter, Question, QuestionError};
-use crate::metrics::Metrics;
-use crate::model::{KeyId, Millis};
+use crate::metrics::{Metrics, RefusedRecording};
+use crate::model::{AppId, KeyId, Millis, WorkspaceId};
 use crate::record::Recorder;
 use crate::store::Store;
+
+/// Refused sessions of one request that are remembered.
+const REMEMBERED: usize = 100;
 
 /// What an operator may set.
 #[derive(Debug, Clone)]
@@ -120,6 +124,44 @@ impl ApiState {
         for (_, error) in refused {
             self.metrics().refused_session(error.field());
         }
+    }
+
+    /// Remembers for a while that a request to record was refused as a whole.
+    pub(super) fn note_refused_request(
+        &self,
+        endpoint: &str,
+        workspace: Option<WorkspaceId>,
+        refused: &Refused,
+    ) {
+        self.remember(endpoint, workspace, refused.told());
+    }
+
+    /// The same of sessions of a request whose others were recorded.
+    pub(super) fn note_refused_items(
+        &self,
+        endpoint: &str,
+        workspace: Option<WorkspaceId>,
+        refused: &[(usize, ItemError)],
+    ) {
+        for (_, error) in refused.iter().take(REMEMBERED) {
+            self.remember(endpoint, workspace, refusal::told(&error.to_string()));
+        }
+    }
+
+    fn remember(
+        &self,
+        endpoint: &str,
+        workspace: Option<WorkspaceId>,
+        (reason, app): (String, Option<AppId>),
+    ) {
+        let what = RefusedRecording {
+            workspace,
+            endpoint: endpoint.to_owned(),
+            reason,
+            app,
+        };
+        let now = jiff::Timestamp::now().as_millisecond();
+        self.metrics().recent_refusals.note(what, now);
     }
 
     pub(super) fn settings(&self) -> &Settings {

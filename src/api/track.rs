@@ -18,7 +18,10 @@ use super::state::ApiState;
 use crate::catalog::{Catalog, WorkspaceEntry};
 use crate::collect::json::{self as wire, BodyError};
 use crate::collect::{Batch, Context};
+use crate::model::WorkspaceId;
 
+/// Where sessions are recorded with a key.
+pub(super) const PATH: &str = "/sessions/track";
 const NDJSON: &str = "application/x-ndjson";
 
 /// Sessions to record.
@@ -176,6 +179,7 @@ async fn record(
     workspace: Arc<WorkspaceEntry>,
     request: Request<Body>,
 ) -> Result<TrackResponse, ApiError> {
+    let of = workspace.workspace.id;
     let parse = {
         let state = state.clone();
         move |bytes: &[u8], media_type: &str| {
@@ -196,13 +200,22 @@ async fn record(
         }
     };
     let batch = parsed(state.memory(), request, Accepted::Types(&[JSON, NDJSON]), parse).await?;
-    record_batch(state, batch).await
+    record_batch(state, batch, (PATH, Some(of))).await
 }
 
 /// Records what could be read, and says what could not.
-pub(super) async fn record_batch(state: &ApiState, batch: Batch) -> Result<TrackResponse, ApiError> {
+///
+/// It says the endpoint, and the workspace of the caller's key.
+pub(super) async fn record_batch(
+    state: &ApiState,
+    batch: Batch,
+    (endpoint, workspace): (&str, Option<WorkspaceId>),
+) -> Result<TrackResponse, ApiError> {
     let Batch { sessions, refused } = batch;
     state.note_refused(&refused);
+    if !sessions.is_empty() {
+        state.note_refused_items(endpoint, workspace, &refused);
+    }
     let errors = refused.into_iter().map(|(index, error)| ItemFailure {
         reason: error.to_string(),
         input_array: "sessions",

@@ -223,14 +223,14 @@ async fn serve_bound(
         tracing::warn!(%error, "can't note where the dashboard is; 'sessionmeter dashboard link' needs --public-url");
     }
     let trusted_proxies = settings.trusted_proxies.clone();
-    let state = ApiState::new(store.clone(), recorder.clone(), metrics, settings);
+    let state = ApiState::new(store.clone(), recorder.clone(), metrics.clone(), settings);
     let pages = listening.dashboard.as_ref().map(|_| {
         let settings = dashboard::Settings {
             public_url: args.public_url,
             trusted_proxies,
             open: args.open_dashboard && listening.api.ip().is_loopback(),
         };
-        dashboard::router(store.clone(), state.counter(), settings)
+        dashboard::router(store.clone(), state.counter(), metrics, settings)
     });
     announce(&listening).await;
     crate::api::serve(listeners, state, pages, shutdown).await;

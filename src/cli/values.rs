@@ -1,45 +1,10 @@
 //! Values that flags take, checked while the command line is read, so that a wrong one is a usage error.
 
 use std::io::Write as _;
-use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
-
-use crate::model::{Permissions, is_invisible};
+use crate::model::Permissions;
+pub(super) use crate::model::{network, platform};
 use crate::series::Zone;
-
-const MAX_PLATFORM_BYTES: usize = 64;
-
-/// A network in CIDR notation, or one address.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
-    let wrong =
-        || format!("'{text}' is neither an address such as 203.0.113.7 nor a network such as 10.0.0.0/8");
-    if !text.contains('/') {
-        return text
-            .parse::<IpAddr>()
-            .map(|address| address.to_canonical().into())
-            .map_err(|_| wrong());
-    }
-    let network: IpNet = text.parse().map_err(|_| wrong())?;
-    if network.trunc() != network {
-        return Err(format!(
-            "'{text}' is an address inside a network; the network is {}",
-            network.trunc()
-        ));
-    }
-    Ok(unmapped(network))
-}
-
-/// `::ffff:10.0.0.0/104` as `10.0.0.0/8`: addresses are compared as IPv4 wherever they can be.
-fn unmapped(network: IpNet) -> IpNet {
-    let IpNet::V6(six) = network else { return network };
-    let four = six.addr().to_ipv4_mapped();
-    let length = six.prefix_len().checked_sub(96);
-    match (four, length) {
-        (Some(address), Some(length)) => Ipv4Net::new(address, length).map_or(network, IpNet::V4),
-        _ => network,
-    }
-}
 
 /// The canonical name of an IANA time zone.
 pub(super) fn time_zone(text: &str) -> Result<String, String> {
@@ -103,66 +68,9 @@ pub(super) fn permission(text: &str) -> Result<String, String> {
     }
 }
 
-/// Free text such as `ios`.
-pub(super) fn platform(text: &str) -> Result<String, String> {
-    if text.len() > MAX_PLATFORM_BYTES || text.chars().any(is_invisible) {
-        return Err(format!(
-            "a platform has at most {MAX_PLATFORM_BYTES} bytes, of characters that can be seen"
-        ));
-    }
-    Ok(text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn networks_and_single_addresses_are_read() {
-        for (text, network_text) in [
-            ("10.0.0.0/8", "10.0.0.0/8"),
-            ("0.0.0.0/0", "0.0.0.0/0"),
-            ("203.0.113.7", "203.0.113.7/32"),
-            ("203.0.113.7/32", "203.0.113.7/32"),
-            ("2001:db8::/32", "2001:db8::/32"),
-            ("::1", "::1/128"),
-            ("::ffff:203.0.113.7", "203.0.113.7/32"),
-            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
-        ] {
-            assert_eq!(
-                network(text).map(|net| net.to_string()).as_deref(),
-                Ok(network_text),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn host_bits_are_answered_with_the_network() {
-        assert_eq!(
-            network("10.0.0.1/8"),
-            Err("'10.0.0.1/8' is an address inside a network; the network is 10.0.0.0/8".to_owned())
-        );
-        assert!(network("2001:db8::1/64").unwrap_err().ends_with("2001:db8::/64"));
-    }
-
-    #[test]
-    fn other_texts_are_no_networks() {
-        for text in [
-            "",
-            "10.0.0.0/33",
-            "10.0.0/8",
-            "10.0.0.0/",
-            "example.com",
-            "10.0.0.0/255.0.0.0",
-            "1.2.3.4:80",
-        ] {
-            assert!(
-                network(text).unwrap_err().contains("neither an address"),
-                "{text}"
-            );
-        }
-    }
 
     #[test]
     fn a_city_alone_is_answered_with_its_zone() {

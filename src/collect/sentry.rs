@@ -69,7 +69,7 @@ pub enum SentryError {
     BadKey(String),
     /// There is no such app.
     #[error("event submission rejected: there is no app with this id on this server")]
-    UnknownApp,
+    UnknownApp(AppId),
     /// Too many sessions.
     #[error("the envelope has more than {MAX_SESSIONS} sessions; send them in several envelopes")]
     TooMany,
@@ -126,7 +126,7 @@ fn app(context: &Context<'_>, envelope: &Envelope<'_>) -> Result<AppId, SentryEr
         .catalog
         .app(id)
         .map(|(_, app)| app.id)
-        .ok_or(SentryError::UnknownApp)
+        .ok_or(SentryError::UnknownApp(id))
 }
 
 /// An app's id without hyphens; with them it is understood as well.

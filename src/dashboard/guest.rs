@@ -16,6 +16,8 @@ use crate::store::StoreError;
 
 /// Bytes of a form.
 const MAX_FORM: usize = 4 * 1024;
+/// Bytes of a form with a text of many lines.
+const MAX_LARGE_FORM: usize = 64 * 1024;
 
 /// A request for a page, before it is known whether its sender is in.
 pub(super) struct Asking {
@@ -143,6 +145,15 @@ impl Asking {
 
 /// A form's fields, as a query has them; `None` where it is too large or no text.
 pub(super) async fn read_form(body: Body) -> Option<String> {
-    let bytes = to_bytes(body, MAX_FORM).await.ok()?;
+    read_form_of(body, MAX_FORM).await
+}
+
+/// The same of a form with a text of many lines.
+pub(super) async fn read_large_form(body: Body) -> Option<String> {
+    read_form_of(body, MAX_LARGE_FORM).await
+}
+
+async fn read_form_of(body: Body, most: usize) -> Option<String> {
+    let bytes = to_bytes(body, most).await.ok()?;
     String::from_utf8(bytes.to_vec()).ok()
 }

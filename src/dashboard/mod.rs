@@ -1,15 +1,18 @@
 //! The dashboard: pages for people, made on the server.
 //!
 //! [`router`] has all of them. `visitors` knows who is in, `guest` who asks and `entrance` how to get in; `shell` is the frame
-//! of every page, `texts`, `locale` and `dates` say things in its reader's words, `chart` draws, `overview` is the first
-//! page and `shares` shows one to others. Nothing here counts: the store does, and the API asks it the same questions.
+//! of every page, `texts`, `locale` and `dates` say things in its reader's words, `chart` draws, `forms` has what forms share,
+//! `overview` is the first page, `shares` shows one to others, `apps` has what delivers sessions and who may ask for
+//! numbers, and `start` says how to begin. Nothing here counts: the store does, and the API asks it the same questions.
 
+mod apps;
 mod assets;
 mod chart;
 mod cookies;
 mod dates;
 mod entrance;
 mod forgery;
+mod forms;
 mod guest;
 mod locale;
 mod overview;
@@ -17,8 +20,10 @@ mod place;
 mod respond;
 mod shares;
 mod shell;
+mod start;
 mod texts;
 mod token;
+mod visit;
 mod visitors;
 
 use std::sync::Arc;
@@ -39,6 +44,7 @@ pub use self::visitors::make_link;
 
 use self::visitors::Visitors;
 use crate::count::Counter;
+use crate::metrics::Metrics;
 use crate::model::Millis;
 use crate::store::Store;
 
@@ -67,6 +73,7 @@ struct Shared {
     counter: Counter,
     settings: Settings,
     visitors: Visitors,
+    metrics: Arc<Metrics>,
     turns: Semaphore,
 }
 
@@ -81,6 +88,10 @@ impl Dashboard {
 
     fn counter(&self) -> &Counter {
         &self.0.counter
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     fn settings(&self) -> &Settings {
@@ -102,13 +113,14 @@ impl Dashboard {
     }
 }
 
-/// All pages, over an open store; `counter` is the one that the API asks as well.
-pub fn router(store: Arc<dyn Store>, counter: Counter, settings: Settings) -> Router {
+/// All pages, over an open store; `counter` is the one that the API asks as well, and `metrics` are what it notes.
+pub fn router(store: Arc<dyn Store>, counter: Counter, metrics: Arc<Metrics>, settings: Settings) -> Router {
     let dashboard = Dashboard(Arc::new(Shared {
         visitors: Visitors::new(store.clone()),
         store,
         counter,
         settings,
+        metrics,
         turns: Semaphore::new(MAX_PAGES),
     }));
     Router::new()
@@ -117,6 +129,8 @@ pub fn router(store: Arc<dyn Store>, counter: Counter, settings: Settings) -> Ro
         .route("/ui/series.csv", get(overview::csv_of))
         .route("/ui/live", get(overview::live_of))
         .route("/ui/shares", get(shares::managing_page_of).post(shares::change))
+        .merge(apps::routes())
+        .merge(start::routes())
         .route("/share/{token}", get(shares::shown_page_of))
         .route("/ui/sign-in", get(entrance::sign_in))
         .route("/ui/sign-out", post(entrance::sign_out))

@@ -2,10 +2,12 @@
 
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION,
+    REFERRER_POLICY,
 };
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use maud::Markup;
+use sha2::{Digest as _, Sha256};
 
 use crate::api::IsPage;
 
@@ -32,6 +34,20 @@ pub(super) fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bod
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response.extensions_mut().insert(IsPage);
     response
+}
+
+/// A number that pages ask for again and again; a short answer to whoever knows it (`If-None-Match`).
+pub(super) fn unless_known(known: Option<&HeaderValue>, value: &serde_json::Value) -> Response<Body> {
+    let text = value.to_string();
+    let hash = Sha256::digest(text.as_bytes());
+    let tag: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let tag = HeaderValue::from_str(&format!("\"{tag}\"")).ok();
+    let response = if tag.is_some() && known == tag.as_ref() {
+        answer(StatusCode::NOT_MODIFIED, "application/json", Body::empty())
+    } else {
+        answer(StatusCode::OK, "application/json", text)
+    };
+    with(response, ETAG, tag)
 }
 
 /// A picture, which may be opened by itself.

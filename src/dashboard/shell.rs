@@ -22,6 +22,7 @@ pub(super) struct Shell<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Here {
     Overview,
+    Apps,
     Shares,
 }
 
@@ -33,6 +34,8 @@ pub(super) struct Inside<'a> {
     pub(super) translated: String,
     /// The overview that belongs to what is shown.
     pub(super) overview: String,
+    /// Apps and keys of the workspace.
+    pub(super) apps: String,
     /// Share links of what is shown.
     pub(super) shares: String,
     /// Which page this is.
@@ -79,6 +82,7 @@ impl Shell<'_> {
                 nav aria-label=(texts.pages) {
                     @for (here, address, name) in [
                         (Here::Overview, &inside.overview, texts.overview),
+                        (Here::Apps, &inside.apps, texts.apps.title),
                         (Here::Shares, &inside.shares, texts.share_links),
                     ] {
                         a href=(address) aria-current=[(here == inside.here).then_some("page")] { (name) }

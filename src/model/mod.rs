@@ -11,6 +11,7 @@ mod identity;
 mod key;
 mod name;
 mod named;
+mod network;
 mod properties;
 mod segment;
 mod session;
@@ -18,7 +19,7 @@ mod stored;
 mod user_attributes;
 mod workspace;
 
-pub use app::{App, NewApp};
+pub use app::{App, NewApp, platform};
 pub use field::SessionField;
 pub use filter::{
     Fact, Facts, Field, FieldError, Filter, FilterError, MAX_FILTER_CONDITIONS, MAX_FILTER_DEPTH,
@@ -27,6 +28,7 @@ pub use id::{AppId, IdError, KeyId, SegmentId, WorkspaceId};
 pub use identity::{Identities, IdentitiesError, IdentityKind, MAX_IDENTITIES, MAX_IDENTITY_BYTES};
 pub use key::{ApiKey, KeyHash, KeySecret, NewKey, Permission, PermissionError, Permissions};
 pub use name::{Name, NameError, is_invisible};
+pub use network::network;
 pub use properties::{
     AttributeValue, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_RECORDED_ATTRIBUTES, MAX_VALUE_BYTES, Properties,
     PropertyError, PropertyFields,

@@ -1,10 +1,13 @@
 //! The dashboard: who gets in, whether its numbers are the API's, and what a browser sees of it.
 
+mod apps;
 mod browser;
 mod entrance;
+mod keys;
 mod numbers;
 mod rows;
 mod shares;
+mod start;
 
 use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::redirect::Policy;
@@ -121,4 +124,30 @@ pub fn form_token(page: &str) -> String {
         .split_once("name=\"form\" value=\"")
         .unwrap_or_else(|| panic!("no form: {page}"));
     rest.split('"').next().unwrap().to_owned()
+}
+
+/// Sends the form of a page to its own address.
+pub fn submit(visitor: &mut Visitor, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let page = visitor.get(path);
+    assert_eq!(page.status, 200, "{path}: {}", page.text);
+    let mut body = format!("form={}", form_token(&page.text));
+    for (name, value) in fields {
+        let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+        body.push_str(&format!("&{name}={value}"));
+    }
+    visitor.post(path, &body)
+}
+
+/// What stands in the page's elements `code`.
+pub fn codes(page: &str) -> Vec<String> {
+    let parts = page.split("<code>").skip(1);
+    let parts = parts.map(|part| part.split("</code>").next().unwrap());
+    parts
+        .map(|part| {
+            part.replace("&quot;", "\"")
+                .replace("&gt;", ">")
+                .replace("&lt;", "<")
+                .replace("&amp;", "&")
+        })
+        .collect()
 }

@@ -146,7 +146,7 @@ async fn record(state: &ApiState, request: Request<Body>) -> Result<TrackRespons
         }
     };
     let batch = parsed(state.memory(), request, Accepted::Types(&[TEXT, JSON]), parse).await?;
-    record_batch(state, batch).await
+    record_batch(state, batch, (super::COLLECT, None)).await
 }
 
 fn app(body: &[u8]) -> Result<Cow<'_, str>, ApiError> {

@@ -32,6 +32,13 @@ use super::refusal::Refused;
 use super::state::ApiState;
 use crate::metrics::Reason;
 
+/// Where `session.js` reports to.
+pub(super) const COLLECT: &str = "/sessions/collect";
+/// Where OpenTelemetry's SDKs deliver logs.
+pub(super) const LOGS: &str = "/v1/logs";
+/// Where Sentry's SDKs deliver, without the slash at the address's end, which is gone when routes are matched.
+pub(super) const ENVELOPE: &str = "/api/{project}/envelope";
+
 /// Headers that clients of these protocols send.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "content-type, content-encoding, x-sentry-auth, sentry-trace, baggage, sessionmeter-app, traceparent, tracestate",
@@ -68,8 +75,7 @@ pub(super) fn routes(state: &ApiState) -> (Router<ApiState>, OpenApi) {
         .split_for_parts();
     document.merge(described);
     let script = Router::new().route("/session.js", get(browser::script));
-    // The address has a slash at its end, which is gone when routes are matched.
-    let sentry = sentry.route("/api/{project}/envelope", post(sentry::envelope));
+    let sentry = sentry.route(ENVELOPE, post(sentry::envelope));
     let router = opened(otlp, state, Some(otlp::speak))
         .merge(opened(sentry, state, Some(sentry::speak)))
         .merge(opened(browser, state, None))

@@ -146,6 +146,7 @@ async fn deliver(state: &ApiState, delivery: Delivery) -> Result<Rejected, ApiEr
         refused.extend(unknown);
     }
     state.note_refused(&refused);
+    state.note_refused_items(super::LOGS, None, &refused);
     Ok(rejected(&refused))
 }
 

@@ -70,10 +70,17 @@ async fn record(state: &ApiState, request: Request<Body>) -> Result<Option<Strin
                 };
                 sentry::read(bytes, &context)
             };
-            let lacks_app =
-                |delivery: &Result<Delivery, SentryError>| matches!(delivery, Err(SentryError::UnknownApp));
+            let lacks_app = |delivery: &Result<Delivery, SentryError>| {
+                matches!(delivery, Err(SentryError::UnknownApp(_)))
+            };
             let delivery = state.read_over(&state.store().catalog(), read, lacks_app)?;
-            delivery.map_err(|error| ApiError::new(status(&error), error.to_string()))
+            delivery.map_err(|error| {
+                let refusal = ApiError::new(status(&error), error.to_string());
+                match error {
+                    SentryError::UnknownApp(app) => refusal.about_unknown(app),
+                    _ => refusal,
+                }
+            })
         }
     };
     let Delivery {
@@ -83,6 +90,7 @@ async fn record(state: &ApiState, request: Request<Body>) -> Result<Option<Strin
     } = parsed(state.memory(), request, Accepted::Anything, parse).await?;
     state.note_refused(&refused);
     if !sessions.is_empty() {
+        state.note_refused_items(super::ENVELOPE, None, &refused);
         state.recorder().record(sessions).await?;
     } else if !refused.is_empty() {
         let reason = |(index, error): &(usize, _)| format!("item {index}: {error}");
@@ -96,7 +104,7 @@ fn status(error: &SentryError) -> StatusCode {
     match error {
         SentryError::Envelope(_) | SentryError::BadKey(_) => StatusCode::BAD_REQUEST,
         SentryError::NoKey => StatusCode::UNAUTHORIZED,
-        SentryError::UnknownApp => StatusCode::FORBIDDEN,
+        SentryError::UnknownApp(_) => StatusCode::FORBIDDEN,
         SentryError::TooMany | SentryError::TooManyItems => StatusCode::PAYLOAD_TOO_LARGE,
     }
 }

@@ -92,11 +92,19 @@ async function png(button) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
+// What comes with a number: lines, and what is shown once something is done.
+function news(place, rows, done) {
+  const list = place.querySelector("ul");
+  list.replaceChildren(...rows.map((row) => Object.assign(document.createElement("li"), { textContent: row })));
+  list.parentElement.hidden = !rows.length;
+  place.querySelector("[data-done]").hidden = !done;
+}
+
 // One request at a time, and none while nobody looks.
 function live(place) {
   const address = place.dataset.live, shown = place.querySelector(".now");
   let tag = "";
-  const again = () => setTimeout(ask, 10_000);
+  const again = () => setTimeout(ask, 1000 * (place.dataset.every ?? 10));
   async function ask() {
     if (document.hidden) return document.addEventListener("visibilitychange", ask, { once: true });
     try {
@@ -104,7 +112,9 @@ function live(place) {
       if (answer.status === 401) return;
       if (answer.ok) {
         tag = answer.headers.get("etag") ?? "";
-        shown.textContent = (await answer.json()).text;
+        const { text, rows, done } = await answer.json();
+        shown.textContent = text;
+        if (rows) news(place, rows, done);
       }
     } catch {}
     again();

@@ -7,7 +7,7 @@ use super::controls::{self, name_of};
 use super::groups;
 use super::page::{View, metric_name, value};
 use crate::dashboard::chart::{Chart, DASHES, Frame, Line, MAX_LINES, draw_in_page};
-use crate::dashboard::dates;
+use crate::dashboard::{dates, forms};
 
 /// The chart with everything that belongs to it.
 pub(super) fn card(view: View<'_>) -> Markup {
@@ -191,10 +191,7 @@ fn exits(view: View<'_>) -> Markup {
             a href=(asked.link("/ui/shares")) { (texts.share_word) }
             details {
                 summary { "curl" }
-                .command {
-                    pre tabindex="0" { code { (command) } }
-                    button data-copy=(command) hidden { (texts.copy) }
-                }
+                (forms::command(&command, texts))
                 p { (texts.where_a_key_comes_from) }
             }
         }

@@ -18,11 +18,10 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{ETAG, IF_NONE_MATCH, RETRY_AFTER, SET_COOKIE, USER_AGENT};
+use axum::http::header::{IF_NONE_MATCH, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use maud::{Markup, html};
-use sha2::{Digest as _, Sha256};
 
 pub(super) use self::asked::Asked;
 pub(super) use self::charts::{chart, legend};
@@ -36,7 +35,7 @@ use super::cookies::{self, Purpose};
 use super::guest::Asking;
 use super::shell::{Here, Inside, Shell, other};
 use super::token::Token;
-use super::{Dashboard, dates, entrance, respond};
+use super::{Dashboard, apps, dates, entrance, respond, start};
 use crate::api::sessions_query::csv;
 use crate::api::{ApiError, Query};
 use crate::count::QuestionError;
@@ -51,7 +50,7 @@ pub(super) struct Ready {
     pub(super) asking: Asking,
     pub(super) token: Token,
     /// To be sent with the answer.
-    cookie: Option<HeaderValue>,
+    pub(super) cookie: Option<HeaderValue>,
     pub(super) catalog: Arc<Catalog>,
     pub(super) workspace: Arc<WorkspaceEntry>,
 }
@@ -94,6 +93,12 @@ async fn overview(dashboard: &Dashboard, ready: &Ready, parts: &Parts) -> Respon
     let desk = desk(dashboard, &asked, &subject, now);
     let live = async { Ok(subject.live(dashboard.store(), now.div_euclid(1000)).await?) };
     match tokio::try_join!(desk.ask(), live) {
+        Ok((numbers, _))
+            if numbers.first.is_none() && numbers.figures.sessions == 0 && is_about_all(&asked) =>
+        {
+            let begun = start::page(dashboard, ready, &asked, Here::Overview).await;
+            begun.unwrap_or_else(|error| asking.store_failed(&error))
+        }
         Ok((numbers, live)) => {
             let live = live_text(asking, &asked, live);
             let view = view(asking, &asked, &numbers, now, &live);
@@ -109,6 +114,11 @@ async fn overview(dashboard: &Dashboard, ready: &Ready, parts: &Parts) -> Respon
         }
         Err(error) => no_answer(ready, &asked, error),
     }
+}
+
+/// Whether nothing of the workspace is left out, so that there is no session where none is found.
+fn is_about_all(asked: &Asked) -> bool {
+    asked.app.is_none() && asked.segment.is_none() && asked.filter.is_none()
 }
 
 fn desk<'a>(dashboard: &'a Dashboard, asked: &'a Asked, subject: &'a Subject, now: Millis) -> Desk<'a> {
@@ -171,16 +181,8 @@ pub(super) async fn live_of(State(dashboard): State<Dashboard>, request: Request
     part(&dashboard, request, "/ui/live", async |ready, asked, subject| {
         let now = dashboard.now().div_euclid(1000);
         let live = subject.live(dashboard.store(), now).await?;
-        let text = serde_json::json!({ "text": live_text(&ready.asking, asked, live) }).to_string();
-        let hash = Sha256::digest(text.as_bytes());
-        let tag: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let tag = HeaderValue::from_str(&format!("\"{tag}\"")).ok();
-        let response = if known == tag && tag.is_some() {
-            respond::answer(StatusCode::NOT_MODIFIED, "application/json", Body::empty())
-        } else {
-            respond::answer(StatusCode::OK, "application/json", text)
-        };
-        Ok(respond::with(response, ETAG, tag))
+        let text = serde_json::json!({ "text": live_text(&ready.asking, asked, live) });
+        Ok(respond::unless_known(known.as_ref(), &text))
     })
     .await
 }
@@ -334,6 +336,32 @@ pub(super) fn whole(
     refresh: Option<(u32, String)>,
     content: Markup,
 ) -> Response<Body> {
+    let path = match here {
+        Here::Overview => HOME,
+        Here::Apps => apps::PATH,
+        Here::Shares => "/ui/shares",
+    };
+    at(
+        ready,
+        asked,
+        (here, title),
+        &asked.link(path),
+        status,
+        refresh,
+        content,
+    )
+}
+
+/// The same where the address says more than what is asked. A language that the address chose is remembered.
+pub(super) fn at(
+    ready: &Ready,
+    asked: &Asked,
+    (here, title): (Here, &str),
+    address: &str,
+    status: StatusCode,
+    refresh: Option<(u32, String)>,
+    content: Markup,
+) -> Response<Body> {
     let asking = &ready.asking;
     let form_token = match ready.token.form_token() {
         Ok(form_token) => form_token,
@@ -345,28 +373,29 @@ pub(super) fn whole(
         let shown = entry.workspace.id == ready.workspace.workspace.id;
         Some((entry.workspace.name.as_str(), usual.link(HOME), shown))
     });
+    let usual = Asked::usual(&ready.workspace, &ready.catalog);
+    let apps_of_workspace = usual.map_or_else(|_| apps::PATH.to_owned(), |usual| usual.link(apps::PATH));
     let language = other(asking.locale.language).code();
-    let path = match here {
-        Here::Overview => HOME,
-        Here::Shares => "/ui/shares",
-    };
-    let translated = asked.link(path);
-    let separator = if translated.contains('?') { '&' } else { '?' };
+    let separator = if address.contains('?') { '&' } else { '?' };
     let title = format!("{title} · {}", ready.workspace.workspace.name);
     let shell = Shell {
         locale: asking.locale,
         title: &title,
         inside: Some(Inside {
             workspaces: workspaces.collect(),
-            translated: format!("{translated}{separator}lang={language}"),
+            translated: format!("{address}{separator}lang={language}"),
             overview: asked.link(HOME),
+            apps: apps_of_workspace,
             shares: asked.link("/ui/shares"),
             here,
             form_token: &form_token,
         }),
         refresh,
     };
-    respond::html(status, shell.page(content))
+    let chosen = asking
+        .chosen
+        .and_then(|language| cookies::set_language(&asking.place, language));
+    respond::with(respond::html(status, shell.page(content)), SET_COOKIE, chosen)
 }
 
 /// What an address asks for can't be shown: says why, and shows the way to what can.

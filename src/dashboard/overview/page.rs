@@ -11,6 +11,7 @@ use super::numbers::Numbers;
 use super::tables;
 use crate::dashboard::dates;
 use crate::dashboard::locale::Locale;
+use crate::dashboard::start::PATH as START;
 use crate::dashboard::texts::Texts;
 use crate::series::Step;
 
@@ -115,7 +116,7 @@ fn nothing(view: View<'_>) -> Markup {
                 },
                 None => {
                     p { (texts.no_session_yet) }
-                    p { a href="/reference" { (texts.how_to_record) } }
+                    p { a href=(asked.link(START)) { (texts.how_to_record) } }
                 }
             }
         }

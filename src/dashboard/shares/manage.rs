@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use super::kept::{self, DAY, Share};
 use crate::api::Query;
+use crate::dashboard::forms::command;
 use crate::dashboard::guest::read_form;
 use crate::dashboard::overview::{Asked, Ready, asked_of, not_understood, ready, said, whole};
 use crate::dashboard::shell::Here;
@@ -84,10 +85,7 @@ pub(in crate::dashboard) async fn change(
             let made = html! {
                 .notice role="status" {
                     p { strong { (texts.share_is_made) } " " (texts.shown_once) }
-                    .command {
-                        pre tabindex="0" { code { (address) } }
-                        button data-copy=(address) hidden { (texts.copy) }
-                    }
+                    (command(&address, texts))
                 }
             };
             page(&dashboard, &ready, &asked, StatusCode::OK, made).await

@@ -1,6 +1,6 @@
 //! English.
 
-use super::Texts;
+use super::{Texts, apps, start};
 use crate::series::Step;
 
 fn units(count: usize, step: Step) -> String {
@@ -95,7 +95,7 @@ pub(super) const TEXTS: Texts = Texts {
     table: "Table",
     copy: "Copy",
     copied: "Copied",
-    where_a_key_comes_from: "KEY is an API key; 'sessionmeter key create' makes one.",
+    where_a_key_comes_from: "KEY is an API key; the page of apps and keys makes one, and so does 'sessionmeter key create'.",
     when_people_come: "When people come",
     average_an_hour: "average sessions an hour",
     average_an_hour_of_28_days: "average sessions an hour, 28 days",
@@ -141,6 +141,8 @@ pub(super) const TEXTS: Texts = Texts {
     link_is_void: "This link was used, or is older than ten minutes. Make another one on the server:",
     signed_out: "You are signed out.",
     one_moment: "One moment…",
+    apps: apps::ENGLISH,
+    start: start::ENGLISH,
     not_understood: "This address asks for something that can't be shown.",
     back_to_the_overview: "Back to the overview",
     nothing_here: "There is no page at this address.",

@@ -1,7 +1,9 @@
 //! What pages say. A language is a constant: one that lacks a text does not compile.
 
+mod apps;
 mod english;
 mod spanish;
+mod start;
 
 use jiff::civil::Weekday;
 
@@ -148,6 +150,10 @@ pub(super) struct Texts {
     pub(super) link_is_void: &'static str,
     pub(super) signed_out: &'static str,
     pub(super) one_moment: &'static str,
+
+    // Pages that have texts of their own.
+    pub(super) apps: apps::Apps,
+    pub(super) start: start::Start,
 
     // What can go wrong.
     pub(super) not_understood: &'static str,

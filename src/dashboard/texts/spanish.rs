@@ -1,6 +1,6 @@
 //! Spanish.
 
-use super::Texts;
+use super::{Texts, apps, start};
 use crate::series::Step;
 
 fn units(count: usize, step: Step) -> String {
@@ -106,7 +106,7 @@ pub(super) const TEXTS: Texts = Texts {
     table: "Tabla",
     copy: "Copiar",
     copied: "Copiado",
-    where_a_key_comes_from: "KEY es una clave de API; 'sessionmeter key create' crea una.",
+    where_a_key_comes_from: "KEY es una clave de API; la página de apps y claves crea una, y también 'sessionmeter key create'.",
     when_people_come: "Cuándo viene la gente",
     average_an_hour: "media de sesiones por hora",
     average_an_hour_of_28_days: "media de sesiones por hora, 28 días",
@@ -152,6 +152,8 @@ pub(super) const TEXTS: Texts = Texts {
     link_is_void: "Este enlace ya se usó, o tiene más de diez minutos. Crea otro en el servidor:",
     signed_out: "Has salido.",
     one_moment: "Un momento…",
+    apps: apps::SPANISH,
+    start: start::SPANISH,
     not_understood: "Esta dirección pide algo que no se puede mostrar.",
     back_to_the_overview: "Volver al resumen",
     nothing_here: "No hay ninguna página en esta dirección.",

@@ -371,12 +371,7 @@ fn the_live_figure_is_exact_and_says_when_it_is_the_same() {
 fn a_period_without_sessions_leads_to_one_that_has() {
     let server = Server::start();
     let mut visitor = Visitor::signed_in(&server);
-    assert!(
-        visitor
-            .get("/")
-            .text
-            .contains("No session has been recorded yet.")
-    );
+    assert!(visitor.get("/").text.contains("Waiting for the first session of"));
     server.record(&[server.session("one", 1_750_000_000)]);
     let page = visitor.get("/?length=7").text;
     assert!(page.contains("No sessions in this period."), "{page}");

@@ -34,14 +34,17 @@ async function open(options, path) {
   return { context, page, errors, asked, weight: async () => (await Promise.all(bodies)).reduce((sum, bytes) => sum + bytes, 0) };
 }
 
+// A page is loaded once for each language; sizes and themes are changed under it, as people change them.
 for (const [number, path] of paths.entries()) {
-  for (const size of Object.keys(sizes)) {
-    for (const colorScheme of ["light", "dark"]) {
-      for (const locale of ["en-US", "es-ES"]) {
+  for (const locale of ["en-US", "es-ES"]) {
+    const { context, page, errors, asked, weight } = await open({ viewport: sizes.wide, locale, bypassCSP: true }, path);
+    await page.evaluate(axe);
+    for (const [size, viewport] of Object.entries(sizes)) {
+      for (const colorScheme of ["light", "dark"]) {
         if (size === "middle" && (colorScheme === "dark" || locale === "es-ES")) continue;
         const name = `${number}-${size}-${colorScheme}-${locale}`;
-        const { context, page, errors, asked, weight } = await open({ viewport: sizes[size], colorScheme, locale, bypassCSP: true }, path);
-        await page.evaluate(axe);
+        await page.setViewportSize(viewport);
+        await page.emulateMedia({ colorScheme });
         const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
         seen.looks.push({
           name, errors, asked, weight: await weight(),
@@ -50,9 +53,9 @@ for (const [number, path] of paths.entries()) {
           violations: found.violations.map((one) => `${one.impact} ${one.id}: ${one.nodes.map((node) => node.html).join(" ").slice(0, 300)}`),
         });
         if (screenshots) await page.screenshot({ path: `${screenshots}/${name}.png`, fullPage: true });
-        await context.close();
       }
     }
+    await context.close();
   }
 }
 

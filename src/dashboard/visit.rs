@@ -1,0 +1,157 @@
+//! Pages of a workspace beside the overview: how they are shown to somebody who is in, and how their forms are received.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::header::SET_COOKIE;
+use axum::http::request::Parts;
+use axum::http::{Request, Response, StatusCode};
+use maud::{Markup, html};
+
+use super::apps::PATH;
+use super::guest::read_large_form;
+use super::overview::{Asked, Ready, asked_of, at, not_understood, ready};
+use super::shell::Here;
+use super::{Dashboard, forgery, respond};
+use crate::api::Query;
+use crate::store::StoreError;
+
+/// Somebody who is in and looks at a page of a workspace, as it is in the newest catalog.
+pub(super) struct Visit<'a> {
+    pub(super) dashboard: &'a Dashboard,
+    pub(super) ready: Ready,
+    /// What the address names: the workspace, and an app if the page is about one.
+    pub(super) asked: Asked,
+}
+
+/// What becomes of a visit. An error of the store is a page as well.
+pub(super) type Answered = Result<Response<Body>, StoreError>;
+
+impl<'a> Visit<'a> {
+    async fn begin(dashboard: &'a Dashboard, parts: &Parts, path: &str) -> Result<Self, Response<Body>> {
+        let mut ready = ready(dashboard, parts, path).await?;
+        let looked = dashboard.store().refresh().await;
+        looked.map_err(|error| ready.asking.store_failed(&error))?;
+        ready.catalog = dashboard.store().catalog();
+        if let Some(newest) = ready.catalog.workspace(ready.workspace.workspace.id) {
+            ready.workspace = newest.clone();
+        }
+        let asked = asked_of(dashboard, &ready, parts).await;
+        let usual = Asked::usual(&ready.workspace, &ready.catalog);
+        let names_an_app = Query::new(parts.uri.query()).all("app_id").next().is_some();
+        match (asked, usual) {
+            (Ok(asked), _) => Ok(Self {
+                dashboard,
+                ready,
+                asked,
+            }),
+            // Mostly one that was deleted a moment ago, by a button that was pressed twice.
+            (Err(_), Ok(asked)) if names_an_app => {
+                let text = ready.asking.texts.apps.no_such_app;
+                let visit = Self {
+                    dashboard,
+                    ready,
+                    asked,
+                };
+                Err(visit.unknown(text))
+            }
+            (Err(error), _) => Err(not_understood(&ready, &error)),
+        }
+    }
+
+    /// The address of a page of this workspace.
+    pub(super) fn link(&self, path: &str) -> String {
+        self.asked.but(|asked| asked.app = None).link(path)
+    }
+
+    /// A page of these, at an address of its own.
+    pub(super) fn page(
+        &self,
+        status: StatusCode,
+        (title, address): (&str, &str),
+        content: Markup,
+    ) -> Response<Body> {
+        at(
+            &self.ready,
+            &self.asked,
+            (Here::Apps, title),
+            address,
+            status,
+            None,
+            content,
+        )
+    }
+
+    /// What the address names is not there.
+    pub(super) fn unknown(&self, what: &str) -> Response<Body> {
+        let texts = self.ready.asking.texts;
+        let on = self.link(PATH);
+        let content = html! {
+            .heading { h1 { (texts.apps.title) } }
+            .notice.bad role="alert" { p { (what) } p { a href=(on) { (texts.apps.title) } } }
+        };
+        self.page(StatusCode::NOT_FOUND, (texts.apps.title, &on), content)
+    }
+
+    /// A form that changes something, sent to its own address.
+    pub(super) fn form(&self, address: &str, content: Markup) -> Result<Markup, StoreError> {
+        let form_token = self.ready.token.form_token()?;
+        Ok(html! {
+            form.fields method="post" action=(address) { (forgery::field(&form_token)) (content) }
+        })
+    }
+}
+
+/// Shows a page to somebody who is in.
+pub(super) async fn shown(
+    dashboard: &Dashboard,
+    request: Request<Body>,
+    path: &str,
+    page: impl AsyncFnOnce(&Visit<'_>, &Query<'_>) -> Answered,
+) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let visit = match Visit::begin(dashboard, &parts, path).await {
+        Ok(visit) => visit,
+        Err(answer) => return answer,
+    };
+    let answered = page(&visit, &Query::new(parts.uri.query())).await;
+    finished(&visit, answered)
+}
+
+/// Does what somebody who is in has sent a form for: `change` gets the query and the form.
+pub(super) async fn sent(
+    dashboard: &Dashboard,
+    request: Request<Body>,
+    path: &str,
+    change: impl AsyncFnOnce(&Visit<'_>, &Query<'_>, &Query<'_>) -> Answered,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let visit = match Visit::begin(dashboard, &parts, path).await {
+        Ok(visit) => visit,
+        Err(answer) => return answer,
+    };
+    let asking = &visit.ready.asking;
+    let Some(form) = read_large_form(body).await else {
+        let on = (visit.link(path), asking.texts.try_again);
+        let text = asking.texts.apps.form_is_too_large;
+        return asking.saying(StatusCode::PAYLOAD_TOO_LARGE, text, "", (&on.0, on.1));
+    };
+    let form = Query::new(Some(&form));
+    let form_token = form.all(forgery::FIELD).next();
+    if !forgery::is_genuine(&asking.headers, &visit.ready.token, form_token.as_deref()) {
+        return asking.forged();
+    }
+    let answered = change(&visit, &Query::new(parts.uri.query()), &form).await;
+    finished(&visit, answered)
+}
+
+fn finished(visit: &Visit<'_>, answered: Answered) -> Response<Body> {
+    let ready = &visit.ready;
+    let response = answered.unwrap_or_else(|error| ready.asking.store_failed(&error));
+    respond::with(response, SET_COOKIE, ready.cookie.clone())
+}
+
+/// What was typed into a field.
+pub(super) fn typed(form: &Query<'_>, name: &str) -> String {
+    form.all(name).next().map(Cow::into_owned).unwrap_or_default()
+}
