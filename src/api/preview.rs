@@ -16,11 +16,7 @@ use super::filter_schema::FilterSchema;
 use super::segment_changes::{A_FILTER, read_filter, required};
 use super::state::ApiState;
 use crate::catalog::WorkspaceEntry;
-use crate::series::{Length, Unit, Window};
-use crate::store::{Scope, Whose};
-
-/// Days that a preview covers; the running one is the last.
-const DAYS: u32 = 28;
+use crate::count;
 
 /// A filter to try.
 #[derive(Deserialize, ToSchema)]
@@ -95,20 +91,15 @@ async fn answer(
     let filter = wanted.filter.ok_or_else(|| required("filter", A_FILTER))?;
     let filter = read_filter(&filter)?;
     let now = jiff::Timestamp::now().as_millisecond();
-    let length = Length::new(DAYS).ok_or_else(|| ApiError::bad_request("no such length"))?;
-    let window = Window::new(&workspace.zone, Unit::Day, length, None, now);
-    let scope = Scope::Workspace(workspace.workspace.id);
-    let whose = Whose::Filter(&filter);
-    let counts = state.store().count(scope, whose, window.edges());
-    let counts = counts.await.map_err(ApiError::of_request)?;
-    let users = state.store().users(scope, whose, window.edges());
-    let users = users.await.map_err(ApiError::of_request)?;
-    let days = window.labels().zip(counts.iter().zip(&users.by_gap));
+    let counted = count::Preview::of(state.store(), workspace, &filter, now).await;
+    let counted = counted.map_err(ApiError::of_request)?;
+    let days = counted.sessions.iter().zip(&counted.users.by_gap);
+    let days = counted.window.labels().zip(days);
     Ok(Preview {
         message: "success",
         description: filter.to_string(),
-        sessions: counts.iter().sum(),
-        users: users.total,
+        sessions: counted.total(),
+        users: counted.users.total,
         data: days
             .map(|(label, (sessions, users))| PreviewDay {
                 time: label.to_string(),

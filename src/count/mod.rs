@@ -20,6 +20,7 @@ mod distinct;
 mod flights;
 mod known;
 mod new_users;
+mod preview;
 mod question;
 mod recent;
 mod sizes;
@@ -29,6 +30,7 @@ mod walk;
 
 pub use answer::{Answer, Fraction, Group, GroupKey, GroupValue};
 pub use counter::Counter;
+pub use preview::{Preview, preview_window};
 pub use question::{
     Apps, DEFAULT_LIMIT, DEFAULT_UNITS, GroupBy, MAX_LIMIT, MAX_POINTS, Metric, Question, QuestionError,
 };

@@ -1,5 +1,8 @@
 //! What forms share: fields with their hints and with what was wrong about them, a summary of that, and commands to copy.
 
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
 use maud::{Markup, html};
 
 use super::texts::Texts;
@@ -8,15 +11,15 @@ use super::texts::Texts;
 #[derive(Debug)]
 pub(super) struct Problem {
     /// The field's name, which is its element's id too.
-    pub(super) field: &'static str,
+    pub(super) field: Cow<'static, str>,
     /// In the command line's words.
     pub(super) message: String,
 }
 
 impl Problem {
-    pub(super) fn new(field: &'static str, message: impl ToString) -> Self {
+    pub(super) fn new(field: impl Into<Cow<'static, str>>, message: impl ToString) -> Self {
         Self {
-            field,
+            field: field.into(),
             message: message.to_string(),
         }
     }
@@ -110,6 +113,15 @@ pub(super) fn summary(problems: &[Problem], texts: &Texts) -> Markup {
                 ul { @for problem in problems { li { a href={"#" (problem.field)} { bdi { (problem.message) } } } } }
             }
         }
+    }
+}
+
+/// A form that something is wrong about is a refusal.
+pub(super) fn status(problems: &[Problem]) -> StatusCode {
+    if problems.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::BAD_REQUEST
     }
 }
 

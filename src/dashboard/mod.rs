@@ -18,6 +18,7 @@ mod locale;
 mod overview;
 mod place;
 mod respond;
+mod segments;
 mod shares;
 mod shell;
 mod start;
@@ -130,6 +131,7 @@ pub fn router(store: Arc<dyn Store>, counter: Counter, metrics: Arc<Metrics>, se
         .route("/ui/live", get(overview::live_of))
         .route("/ui/shares", get(shares::managing_page_of).post(shares::change))
         .merge(apps::routes())
+        .merge(segments::routes())
         .merge(start::routes())
         .route("/share/{token}", get(shares::shown_page_of))
         .route("/ui/sign-in", get(entrance::sign_in))

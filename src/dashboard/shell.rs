@@ -22,6 +22,7 @@ pub(super) struct Shell<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Here {
     Overview,
+    Segments,
     Apps,
     Shares,
 }
@@ -34,6 +35,8 @@ pub(super) struct Inside<'a> {
     pub(super) translated: String,
     /// The overview that belongs to what is shown.
     pub(super) overview: String,
+    /// Segments of the workspace.
+    pub(super) segments: String,
     /// Apps and keys of the workspace.
     pub(super) apps: String,
     /// Share links of what is shown.
@@ -82,6 +85,7 @@ impl Shell<'_> {
                 nav aria-label=(texts.pages) {
                     @for (here, address, name) in [
                         (Here::Overview, &inside.overview, texts.overview),
+                        (Here::Segments, &inside.segments, texts.segments.title),
                         (Here::Apps, &inside.apps, texts.apps.title),
                         (Here::Shares, &inside.shares, texts.share_links),
                     ] {

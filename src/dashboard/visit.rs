@@ -1,6 +1,7 @@
 //! Pages of a workspace beside the overview: how they are shown to somebody who is in, and how their forms are received.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use axum::body::Body;
 use axum::http::header::SET_COOKIE;
@@ -8,12 +9,12 @@ use axum::http::request::Parts;
 use axum::http::{Request, Response, StatusCode};
 use maud::{Markup, html};
 
-use super::apps::PATH;
 use super::guest::read_large_form;
 use super::overview::{Asked, Ready, asked_of, at, not_understood, ready};
 use super::shell::Here;
-use super::{Dashboard, forgery, respond};
+use super::{Dashboard, apps, dates, forgery, respond, segments};
 use crate::api::Query;
+use crate::model::Millis;
 use crate::store::StoreError;
 
 /// Somebody who is in and looks at a page of a workspace, as it is in the newest catalog.
@@ -22,6 +23,8 @@ pub(super) struct Visit<'a> {
     pub(super) ready: Ready,
     /// What the address names: the workspace, and an app if the page is about one.
     pub(super) asked: Asked,
+    /// Of which pages it is one.
+    here: Here,
 }
 
 /// What becomes of a visit. An error of the store is a page as well.
@@ -38,12 +41,18 @@ impl<'a> Visit<'a> {
         }
         let asked = asked_of(dashboard, &ready, parts).await;
         let usual = Asked::usual(&ready.workspace, &ready.catalog);
+        let here = if path.starts_with(segments::PATH) {
+            Here::Segments
+        } else {
+            Here::Apps
+        };
         let names_an_app = Query::new(parts.uri.query()).all("app_id").next().is_some();
         match (asked, usual) {
             (Ok(asked), _) => Ok(Self {
                 dashboard,
                 ready,
                 asked,
+                here,
             }),
             // Mostly one that was deleted a moment ago, by a button that was pressed twice.
             (Err(_), Ok(asked)) if names_an_app => {
@@ -52,6 +61,7 @@ impl<'a> Visit<'a> {
                     dashboard,
                     ready,
                     asked,
+                    here,
                 };
                 Err(visit.unknown(text))
             }
@@ -64,6 +74,13 @@ impl<'a> Visit<'a> {
         self.asked.but(|asked| asked.app = None).link(path)
     }
 
+    /// The same, about one thing.
+    pub(super) fn link_about(&self, path: &str, name: &str, id: impl Display) -> String {
+        let link = self.link(path);
+        let separator = if link.contains('?') { '&' } else { '?' };
+        format!("{link}{separator}{name}={id}")
+    }
+
     /// A page of these, at an address of its own.
     pub(super) fn page(
         &self,
@@ -74,7 +91,7 @@ impl<'a> Visit<'a> {
         at(
             &self.ready,
             &self.asked,
-            (Here::Apps, title),
+            (self.here, title),
             address,
             status,
             None,
@@ -85,12 +102,36 @@ impl<'a> Visit<'a> {
     /// What the address names is not there.
     pub(super) fn unknown(&self, what: &str) -> Response<Body> {
         let texts = self.ready.asking.texts;
-        let on = self.link(PATH);
-        let content = html! {
-            .heading { h1 { (texts.apps.title) } }
-            .notice.bad role="alert" { p { (what) } p { a href=(on) { (texts.apps.title) } } }
+        let (title, on) = match self.here {
+            Here::Segments => (texts.segments.title, self.link(segments::PATH)),
+            _ => (texts.apps.title, self.link(apps::PATH)),
         };
-        self.page(StatusCode::NOT_FOUND, (texts.apps.title, &on), content)
+        let content = html! {
+            .heading { h1 { (title) } }
+            .notice.bad role="alert" { p { (what) } p { a href=(on) { (title) } } }
+        };
+        self.page(StatusCode::NOT_FOUND, (title, &on), content)
+    }
+
+    /// What sends a form, and the way back.
+    pub(super) fn buttons(&self, (text, class): (&str, &str), back: &str) -> Markup {
+        html! {
+            .buttons {
+                button class=(class) { (text) }
+                a href=(self.link(back)) { (self.ready.asking.texts.apps.cancel) }
+            }
+        }
+    }
+
+    /// `Wed 25 Nov 2026, 14:31`, by the clocks of the workspace.
+    pub(super) fn moment(&self, at: Millis) -> String {
+        let second = at.div_euclid(1000);
+        let zone = &self.ready.workspace.zone;
+        let clock = dates::clock(second, zone.offset_at(second));
+        match dates::date_of(zone.date_at(second)) {
+            Some(date) => format!("{}, {clock}", dates::long_date(date, self.ready.asking.texts)),
+            None => clock,
+        }
     }
 
     /// A form that changes something, sent to its own address.

@@ -51,6 +51,9 @@ impl FromStr for Unit {
 pub struct Length(u8);
 
 impl Length {
+    /// 28 points: as days, every weekday as often as the others.
+    pub const FOUR_WEEKS: Self = Self(28);
+
     /// `None` outside 1 to 100.
     pub fn new(length: u32) -> Option<Self> {
         u8::try_from(length)

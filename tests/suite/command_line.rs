@@ -350,7 +350,7 @@ fn manual_pages_are_written() {
     let (code, _, error) = man(&["workspace", "paint"]);
     assert_eq!(
         (code, error.contains("'workspace' has no command 'paint'")),
-        (Some(1), true),
+        (Some(2), true),
         "{error}"
     );
     let directory = TempDir::new().unwrap();
@@ -414,7 +414,7 @@ fn wrong_usage_is_said_in_one_line() {
             &["app", "list", "--store", "http://127.0.0.1/x"],
             "must begin with clickhouse://",
         ),
-        (&["app", "list", "--data", ""], "--data is empty"),
+        (&["migrate", "--from", "x", "--to", ""], "--from or --to is empty"),
         (&["serve", "--log-level", "loud"], "'loud' is no log level"),
     ] {
         let output = Command::new(binary()).args(arguments).output().unwrap();

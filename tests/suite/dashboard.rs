@@ -6,6 +6,7 @@ mod entrance;
 mod keys;
 mod numbers;
 mod rows;
+mod segments;
 mod shares;
 mod start;
 
@@ -130,11 +131,8 @@ pub fn form_token(page: &str) -> String {
 pub fn submit(visitor: &mut Visitor, path: &str, fields: &[(&str, &str)]) -> Answer {
     let page = visitor.get(path);
     assert_eq!(page.status, 200, "{path}: {}", page.text);
-    let mut body = format!("form={}", form_token(&page.text));
-    for (name, value) in fields {
-        let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
-        body.push_str(&format!("&{name}={value}"));
-    }
+    let form = form_token(&page.text);
+    let body = encoded(&[&[("form", form.as_str())], fields].concat());
     visitor.post(path, &body)
 }
 
@@ -142,12 +140,22 @@ pub fn submit(visitor: &mut Visitor, path: &str, fields: &[(&str, &str)]) -> Ans
 pub fn codes(page: &str) -> Vec<String> {
     let parts = page.split("<code>").skip(1);
     let parts = parts.map(|part| part.split("</code>").next().unwrap());
-    parts
-        .map(|part| {
-            part.replace("&quot;", "\"")
-                .replace("&gt;", ">")
-                .replace("&lt;", "<")
-                .replace("&amp;", "&")
-        })
-        .collect()
+    parts.map(unescaped).collect()
+}
+
+/// Fields of a form as a browser sends them.
+pub fn encoded(fields: &[(&str, &str)]) -> String {
+    let pairs = fields.iter().map(|(name, value)| {
+        let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+        format!("{name}={value}")
+    });
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// A text of a page as it is read.
+pub fn unescaped(text: &str) -> String {
+    text.replace("&quot;", "\"")
+        .replace("&gt;", ">")
+        .replace("&lt;", "<")
+        .replace("&amp;", "&")
 }

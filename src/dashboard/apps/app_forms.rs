@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::PATH;
 use crate::catalog::{Change, Refusal};
-use crate::dashboard::forms::{Field, Problem, summary};
+use crate::dashboard::forms::{Field, Problem, status, summary};
 use crate::dashboard::visit::{Answered, Visit, sent, shown, typed};
 use crate::dashboard::{Dashboard, respond};
 use crate::model::{App, AppId, Name, platform};
@@ -102,7 +102,7 @@ fn new_form(visit: &Visit<'_>, typed: &Typed, problems: &[Problem]) -> Answered 
             (field("name", texts.name, "").text(&typed.name, &[]))
             (field("platform", texts.platform, texts.apps.platform_hint).text(&typed.platform, &PLATFORMS))
             (field("id", texts.apps.id, texts.apps.id_hint).text(&typed.id, &[]))
-            (buttons(visit, texts.apps.make_app, "primary"))
+            (visit.buttons((texts.apps.make_app, "primary"), PATH))
         },
     )?;
     let content = html! {
@@ -163,7 +163,7 @@ fn rename_form(visit: &Visit<'_>, app: &App, name: &str, problems: &[Problem]) -
         &address,
         html! {
             (field.text(name, &[]))
-            (buttons(visit, texts.apps.rename, "primary"))
+            (visit.buttons((texts.apps.rename, "primary"), PATH))
         },
     )?;
     let content = html! {
@@ -202,7 +202,10 @@ pub(super) async fn delete_page(
             Err(error) => return Err(error),
         };
         let address = visit.asked.link(DELETE);
-        let form = visit.form(&address, buttons(visit, texts.apps.delete_for_good, "danger"))?;
+        let form = visit.form(
+            &address,
+            visit.buttons((texts.apps.delete_for_good, "danger"), PATH),
+        )?;
         let content = html! {
             (heading(texts.apps.delete_app, app))
             section.card.confirm {
@@ -262,23 +265,4 @@ fn no_such_app(visit: &Visit<'_>) -> Response<Body> {
 
 fn heading(what: &str, app: &App) -> Markup {
     html! { .heading { h1 { (what) ": " bdi { (app.name) } } } }
-}
-
-/// What sends a form, and the way back.
-pub(super) fn buttons(visit: &Visit<'_>, text: &str, class: &str) -> Markup {
-    html! {
-        .buttons {
-            button class=(class) { (text) }
-            a href=(visit.link(PATH)) { (visit.ready.asking.texts.apps.cancel) }
-        }
-    }
-}
-
-/// A form that something is wrong about is a refusal.
-pub(super) fn status(problems: &[Problem]) -> StatusCode {
-    if problems.is_empty() {
-        StatusCode::OK
-    } else {
-        StatusCode::BAD_REQUEST
-    }
 }

@@ -7,10 +7,9 @@ use ipnet::IpNet;
 use maud::{Markup, html};
 
 use super::PATH;
-use super::app_forms::{buttons, status};
 use crate::api::Query;
 use crate::catalog::Change;
-use crate::dashboard::forms::{Field, Problem, command, summary};
+use crate::dashboard::forms::{Field, Problem, command, status, summary};
 use crate::dashboard::texts::Texts;
 use crate::dashboard::visit::{Answered, Visit, sent, shown, typed};
 use crate::dashboard::{Dashboard, respond};
@@ -146,7 +145,7 @@ fn new_form(visit: &Visit<'_>, typed: &Typed, problems: &[Problem]) -> Answered 
             (field("name", texts.name, texts.apps.key_name_hint).text(&typed.name, &[]))
             (permissions(typed, field("permission", texts.apps.what_it_may_do, ""), texts))
             (field("allow", texts.apps.addresses, texts.apps.addresses_hint).lines(&typed.addresses))
-            (buttons(visit, texts.apps.make_key, "primary"))
+            (visit.buttons((texts.apps.make_key, "primary"), PATH))
         },
     )?;
     let content = html! {
@@ -233,7 +232,7 @@ pub(super) async fn revoke_page(
         };
         let texts = visit.ready.asking.texts;
         let address = revoke_link(visit, key.id);
-        let form = visit.form(&address, buttons(visit, texts.revoke, "danger"))?;
+        let form = visit.form(&address, visit.buttons((texts.revoke, "danger"), PATH))?;
         let content = html! {
             .heading { h1 { (texts.apps.revoke_key) ": " bdi { (key.name) } } }
             section.card.confirm {
@@ -264,9 +263,7 @@ pub(super) async fn revoke(State(dashboard): State<Dashboard>, request: Request<
 
 /// Where a key is revoked.
 pub(super) fn revoke_link(visit: &Visit<'_>, key: KeyId) -> String {
-    let link = visit.link(REVOKE);
-    let separator = if link.contains('?') { '&' } else { '?' };
-    format!("{link}{separator}key_id={key}")
+    visit.link_about(REVOKE, "key_id", key)
 }
 
 /// The key of the workspace that an address names.

@@ -6,11 +6,11 @@ use axum::http::{Request, Response, StatusCode};
 use maud::{Markup, html};
 
 use super::{PATH, app_forms, key_forms};
+use crate::dashboard::Dashboard;
 use crate::dashboard::overview::{Desk, Subject};
 use crate::dashboard::start::PATH as START;
 use crate::dashboard::visit::{Answered, Visit, shown};
-use crate::dashboard::{Dashboard, dates};
-use crate::model::{ApiKey, App, AppId, Millis};
+use crate::model::{ApiKey, App, AppId};
 use crate::store::{Scope, StoreError, Whose};
 
 /// `GET /ui/apps`
@@ -149,7 +149,7 @@ fn keys_table(visit: &Visit<'_>, keys: &[&ApiKey], label: &str) -> Markup {
                     @if key.allow.is_empty() { (texts.apps.anywhere) }
                     @for (nth, network) in key.allow.iter().enumerate() { @if nth > 0 { ", " } (network) }
                 }
-                td data-label=(texts.apps.last_used) { (key.last_used_at.map_or_else(|| texts.never.to_owned(), |at| moment(visit, at))) }
+                td data-label=(texts.apps.last_used) { (key.last_used_at.map_or_else(|| texts.never.to_owned(), |at| visit.moment(at))) }
                 td.actions {
                     @if !key.revoked {
                         (action(&key_forms::revoke_link(visit, key.id), texts.revoke, key.name.as_str()))
@@ -163,15 +163,4 @@ fn keys_table(visit: &Visit<'_>, keys: &[&ApiKey], label: &str) -> Markup {
 /// A way to a form, told apart from its neighbours by the name of what it changes.
 fn action(address: &str, what: &str, name: &str) -> Markup {
     html! { a href=(address) aria-label={(what) ": " (name)} { (what) } }
-}
-
-/// `Wed 25 Nov 2026, 14:31`, by the clocks of the workspace.
-fn moment(visit: &Visit<'_>, at: Millis) -> String {
-    let second = at.div_euclid(1000);
-    let zone = &visit.ready.workspace.zone;
-    let clock = dates::clock(second, zone.offset_at(second));
-    match dates::date_of(zone.date_at(second)) {
-        Some(date) => format!("{}, {clock}", dates::long_date(date, visit.ready.asking.texts)),
-        None => clock,
-    }
 }

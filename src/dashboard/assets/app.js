@@ -122,7 +122,42 @@ function live(place) {
   again();
 }
 
+// Counts what a filter holds for while it is typed. The old number stays until there is a new one.
+function builder(place) {
+  const form = place.querySelector("form"), card = place.querySelector(".preview");
+  const now = card.querySelector(".now"), words = card.querySelector(".words"), path = card.querySelector("path");
+  let typing, running;
+  async function count() {
+    running?.abort();
+    const { signal } = (running = new AbortController());
+    const late = setTimeout(() => {
+      card.classList.add("old");
+      now.textContent = place.dataset.counting;
+    }, 300);
+    try {
+      const answer = await fetch(place.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)), signal });
+      if (!answer.ok) return;
+      const { text, words: said, outline, again } = await answer.json();
+      now.textContent = text;
+      words.textContent = said;
+      words.parentElement.hidden = !said;
+      path.setAttribute("d", outline);
+      if (again) typing = setTimeout(count, 2000);
+    } catch {
+    } finally {
+      clearTimeout(late);
+      if (!signal.aborted) card.classList.remove("old");
+    }
+  }
+  form.addEventListener("input", (event) => {
+    if (!event.target.name.startsWith("f")) return;
+    clearTimeout(typing);
+    typing = setTimeout(count, 400);
+  });
+}
+
 document.querySelectorAll(".chart").forEach(chart);
+document.querySelectorAll(".builder").forEach(builder);
 document.querySelectorAll("[data-live]").forEach(live);
 for (const [attribute, act] of [["copy", copy], ["png", png]]) {
   for (const button of document.querySelectorAll(`button[data-${attribute}]`)) {

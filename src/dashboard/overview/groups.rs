@@ -121,7 +121,7 @@ pub(super) fn name(view: View<'_>, key: &GroupKey) -> String {
 }
 
 /// A value as people read it, and as the API writes it.
-pub(super) fn written(value: &GroupValue) -> String {
+pub(in crate::dashboard) fn written(value: &GroupValue) -> String {
     match value {
         GroupValue::Text(text) => text.to_string(),
         GroupValue::Bool(flag) => flag.to_string(),

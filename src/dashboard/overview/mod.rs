@@ -25,6 +25,7 @@ use maud::{Markup, html};
 
 pub(super) use self::asked::Asked;
 pub(super) use self::charts::{chart, legend};
+pub(super) use self::groups::written;
 pub(super) use self::numbers::Desk;
 use self::numbers::Numbers;
 pub(super) use self::page::{View, change, period, said};
@@ -35,7 +36,7 @@ use super::cookies::{self, Purpose};
 use super::guest::Asking;
 use super::shell::{Here, Inside, Shell, other};
 use super::token::Token;
-use super::{Dashboard, apps, dates, entrance, respond, start};
+use super::{Dashboard, apps, dates, entrance, respond, segments, start};
 use crate::api::sessions_query::csv;
 use crate::api::{ApiError, Query};
 use crate::count::QuestionError;
@@ -338,6 +339,7 @@ pub(super) fn whole(
 ) -> Response<Body> {
     let path = match here {
         Here::Overview => HOME,
+        Here::Segments => segments::PATH,
         Here::Apps => apps::PATH,
         Here::Shares => "/ui/shares",
     };
@@ -374,7 +376,10 @@ pub(super) fn at(
         Some((entry.workspace.name.as_str(), usual.link(HOME), shown))
     });
     let usual = Asked::usual(&ready.workspace, &ready.catalog);
-    let apps_of_workspace = usual.map_or_else(|_| apps::PATH.to_owned(), |usual| usual.link(apps::PATH));
+    let of_workspace = |path: &str| match &usual {
+        Ok(usual) => usual.link(path),
+        Err(_) => path.to_owned(),
+    };
     let language = other(asking.locale.language).code();
     let separator = if address.contains('?') { '&' } else { '?' };
     let title = format!("{title} · {}", ready.workspace.workspace.name);
@@ -385,7 +390,8 @@ pub(super) fn at(
             workspaces: workspaces.collect(),
             translated: format!("{address}{separator}lang={language}"),
             overview: asked.link(HOME),
-            apps: apps_of_workspace,
+            segments: of_workspace(segments::PATH),
+            apps: of_workspace(apps::PATH),
             shares: asked.link("/ui/shares"),
             here,
             form_token: &form_token,

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Texts, apps, start};
+use super::{Texts, apps, segments, start};
 use crate::series::Step;
 
 fn units(count: usize, step: Step) -> String {
@@ -141,6 +141,7 @@ pub(super) const TEXTS: Texts = Texts {
     link_is_void: "This link was used, or is older than ten minutes. Make another one on the server:",
     signed_out: "You are signed out.",
     one_moment: "One moment…",
+    segments: segments::ENGLISH,
     apps: apps::ENGLISH,
     start: start::ENGLISH,
     not_understood: "This address asks for something that can't be shown.",

@@ -2,6 +2,7 @@
 
 mod apps;
 mod english;
+mod segments;
 mod spanish;
 mod start;
 
@@ -152,6 +153,7 @@ pub(super) struct Texts {
     pub(super) one_moment: &'static str,
 
     // Pages that have texts of their own.
+    pub(super) segments: segments::Segments,
     pub(super) apps: apps::Apps,
     pub(super) start: start::Start,
 

@@ -1,6 +1,6 @@
 //! Spanish.
 
-use super::{Texts, apps, start};
+use super::{Texts, apps, segments, start};
 use crate::series::Step;
 
 fn units(count: usize, step: Step) -> String {
@@ -152,6 +152,7 @@ pub(super) const TEXTS: Texts = Texts {
     link_is_void: "Este enlace ya se usó, o tiene más de diez minutos. Crea otro en el servidor:",
     signed_out: "Has salido.",
     one_moment: "Un momento…",
+    segments: segments::SPANISH,
     apps: apps::SPANISH,
     start: start::SPANISH,
     not_understood: "Esta dirección pide algo que no se puede mostrar.",

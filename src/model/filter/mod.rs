@@ -167,6 +167,13 @@ impl Filter {
         self.0.asks_for(&Field::AppId)
     }
 
+    /// The fields of its conditions, in their order.
+    pub fn fields(&self) -> Vec<Field> {
+        let mut fields = Vec::new();
+        self.0.gather_fields(&mut fields);
+        fields
+    }
+
     /// A filter that holds where both hold.
     pub fn and(self, other: Self) -> Self {
         Self(Node::All(vec![self.0, other.0]))
@@ -179,6 +186,14 @@ impl Filter {
 }
 
 impl Node {
+    fn gather_fields(&self, into: &mut Vec<Field>) {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().for_each(|node| node.gather_fields(into)),
+            Self::Not(node) => node.gather_fields(into),
+            Self::Condition(condition) => into.push(condition.field.clone()),
+        }
+    }
+
     fn asks_for(&self, field: &Field) -> bool {
         match self {
             Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.asks_for(field)),
