@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::Args;
 
 use super::{Config, usage_error};
@@ -168,16 +168,18 @@ struct Given {
 
 /// What was named first, and where; a store comes before a directory.
 fn place(given: [Given; 3]) -> anyhow::Result<(Place, &'static str)> {
-    for Given { data, store } in given {
+    // The last one is the configuration file: what is wrong there is no wrong usage of the command.
+    let wrongs: [fn(String) -> anyhow::Error; 3] = [usage_error, usage_error, |message| anyhow!(message)];
+    for (Given { data, store }, wrong) in given.into_iter().zip(wrongs) {
         match (store, data) {
             ((by, Some(store)), _) if store.is_empty() => {
-                return Err(usage_error(format!(
-                    "{by} is empty; name a directory or an address"
-                )));
+                return Err(wrong(format!("{by} is empty; name a directory or an address")));
             }
-            ((by, Some(store)), _) => return Ok((Place::read(&store).map_err(usage_error)?, by)),
+            ((by, Some(store)), _) => {
+                return Ok((Place::read(&store).map_err(|error| wrong(error.to_string()))?, by));
+            }
             (_, (by, Some(data))) if data.as_os_str().is_empty() => {
-                return Err(usage_error(format!("{by} is empty; name a directory")));
+                return Err(wrong(format!("{by} is empty; name a directory")));
             }
             (_, (by, Some(data))) => return Ok((Place::Directory(data), by)),
             ((_, None), (_, None)) => {}

@@ -234,7 +234,7 @@ fn commands_say_which_store_they_mean() {
         (&["migrate", "--from", "", "--to", "x"], "--from or --to is empty"),
     ] {
         let (code, _, said) = in_directory(arguments);
-        assert_eq!((code, said.contains(error)), (Some(1), true), "{said}");
+        assert_eq!((code, said.contains(error)), (Some(2), true), "{said}");
     }
     std::fs::write(directory.path().join("config.toml"), "data = ''").unwrap();
     let (code, _, said) = in_directory(&["app", "list", "--config", "config.toml"]);
