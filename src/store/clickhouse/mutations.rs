@@ -13,6 +13,9 @@ use crate::store::StoreError;
 const PATIENCE: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// After which time a statement is sent again for rows that landed behind it, such as rollups that a process was just
+/// building; three times that later once more, and so on.
+const AGAIN: Duration = Duration::from_secs(10);
 /// After how many looks old servers are given a reason to go on once more.
 const NUDGE: u32 = 12;
 /// Rows that are enough for each shard to get one.
@@ -61,12 +64,10 @@ impl Rows {
             return Ok(());
         }
         let address = engine.address();
-        let alter = self.table.alter(address);
-        engine
-            .execute(&format!("{alter} {what} WHERE {}", self.condition))
-            .await?;
+        let statement = format!("{} {what} WHERE {}", self.table.alter(address), self.condition);
+        engine.execute(&statement).await?;
         let begun = Instant::now();
-        let mut pause = PAUSE;
+        let (mut pause, mut again) = (PAUSE, AGAIN);
         for attempt in 0_u32.. {
             if engine.is_old() && address.cluster.is_some() && attempt.is_multiple_of(NUDGE) {
                 // These servers leave the part alone that was inserted last with a quorum, until there is another one.
@@ -83,6 +84,10 @@ impl Rows {
                     "ClickHouse is still rewriting {left} rows of {}, and goes on with that by itself",
                     self.table.name()
                 )));
+            }
+            if begun.elapsed() > again {
+                engine.execute(&statement).await.map_err(StoreError::partly)?;
+                again *= 3;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
