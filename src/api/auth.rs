@@ -177,9 +177,10 @@ async fn with_what_is_named(
     };
     let lacks_any = query.all("app_id").any(|app| lacks_app(&app))
         || query.all("segment_id").any(|segment| lacks_segment(&segment));
-    match lacks_any {
-        true => state.newest_of(&workspace).await,
-        false => Ok(workspace),
+    if lacks_any {
+        state.newest_of(&workspace).await
+    } else {
+        Ok(workspace)
     }
 }
 

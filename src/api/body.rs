@@ -232,17 +232,18 @@ async fn read(mut bytes: Buffer, mut body: Body) -> Result<Buffer, ApiError> {
 
 fn too_slow(bytes: &Buffer) -> ApiError {
     let received = bytes.len();
-    let message = match bytes.is_large() {
-        true => format!(
+    let message = if bytes.is_large() {
+        format!(
             "the body came too slowly, {received} bytes so far; beyond {} KiB it must bring {} KiB in {} seconds",
             SMALL / 1024,
             MIN_PROGRESS / 1024,
             PROGRESS_TIME.as_secs()
-        ),
-        false => format!(
+        )
+    } else {
+        format!(
             "the body stopped after {received} bytes for {} seconds",
             MAX_PAUSE.as_secs()
-        ),
+        )
     };
     ApiError::new(StatusCode::REQUEST_TIMEOUT, message)
 }

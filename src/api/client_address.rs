@@ -53,9 +53,10 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
 /// an element of `Forwarded`.
 fn address(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?.trim();
-    let text = match text.contains('=') {
-        true => text.split(';').find_map(forwarded_for)?,
-        false => text,
+    let text = if text.contains('=') {
+        text.split(';').find_map(forwarded_for)?
+    } else {
+        text
     };
     let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     let text = quoted.unwrap_or(text).trim();

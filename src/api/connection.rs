@@ -60,9 +60,10 @@ where
     let service = service_fn(move |request: Request<Incoming>| {
         let (router, places, activity) = (router.clone(), places.clone(), watched.clone());
         async move {
-            let answer = match request.version() < Version::HTTP_2 {
-                true => answer_http1(request, peer, router).await,
-                false => answer_http2(request, peer, router, &places, &activity).await,
+            let answer = if request.version() < Version::HTTP_2 {
+                answer_http1(request, peer, router).await
+            } else {
+                answer_http2(request, peer, router, &places, &activity).await
             };
             Ok::<_, Infallible>(answer)
         }
@@ -121,9 +122,10 @@ fn builder() -> Builder<TokioExecutor> {
 async fn answer_http1(request: Request<Incoming>, peer: SocketAddr, router: Router) -> Response<Body> {
     // A client that waits for '100 Continue' has not sent its body yet.
     let sends_first = !request.headers().contains_key(EXPECT);
-    let request = match sends_first {
-        true => request.map(|body| Body::new(Drained::new(body))),
-        false => request.map(Body::new),
+    let request = if sends_first {
+        request.map(|body| Body::new(Drained::new(body)))
+    } else {
+        request.map(Body::new)
     };
     answer(request, peer, router).await
 }

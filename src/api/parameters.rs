@@ -56,9 +56,10 @@ pub(super) fn segment<'a>(
 
 /// The segment's id, if it may be asked for.
 pub(super) fn tracked(segment: &Segment) -> Result<SegmentId, ApiError> {
-    match segment.tracked {
-        true => Ok(segment.id),
-        false => Err(untracked(segment.name.as_str())),
+    if segment.tracked {
+        Ok(segment.id)
+    } else {
+        Err(untracked(segment.name.as_str()))
     }
 }
 

@@ -126,9 +126,10 @@ impl<K: Eq + Hash> FixedWindow<K> {
                 counts: HashMap::new(),
             };
         }
-        let ends = match number < window.number {
-            true => now.unix + i64::try_from(length.saturating_sub(lasted).as_secs()).unwrap_or(seconds),
-            false => (number + 1) * seconds,
+        let ends = if number < window.number {
+            now.unix + i64::try_from(length.saturating_sub(lasted).as_secs()).unwrap_or(seconds)
+        } else {
+            (number + 1) * seconds
         };
         let used = window.counts.entry(key).or_default();
         *used = used.saturating_add(1);

@@ -331,9 +331,10 @@ async fn having(
     id: Option<&str>,
 ) -> Result<Arc<WorkspaceEntry>, ApiError> {
     let id = id.and_then(|id| id.parse().ok());
-    match id.is_some_and(|id| workspace.segment(id).is_none()) {
-        true => state.newest_of(&workspace).await,
-        false => Ok(workspace),
+    if id.is_some_and(|id| workspace.segment(id).is_none()) {
+        state.newest_of(&workspace).await
+    } else {
+        Ok(workspace)
     }
 }
 

@@ -106,9 +106,10 @@ fn list_of<'a>(workspace: &'a WorkspaceEntry, query: &Query<'_>) -> Result<Segme
         Some(other) => return Err(invalid("sort_direction", other, "'asc' or 'desc'")),
     };
     let segments = workspace.segments.iter();
-    let sorted: Box<dyn Iterator<Item = &Segment>> = match descending {
-        true => Box::new(segments.rev()),
-        false => Box::new(segments),
+    let sorted: Box<dyn Iterator<Item = &Segment>> = if descending {
+        Box::new(segments.rev())
+    } else {
+        Box::new(segments)
     };
     let listed = sorted
         .skip(page.saturating_mul(PAGE))

@@ -166,9 +166,10 @@ mod tests {
                 written = writing => written,
                 never = reading => never,
             };
-            let expected = match reads {
-                true => Ok(()),
-                false => Err(io::ErrorKind::TimedOut),
+            let expected = if reads {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::TimedOut)
             };
             assert_eq!(written, expected);
         }

@@ -221,9 +221,10 @@ impl ApiState {
             return Ok(first);
         }
         let newest = tokio::runtime::Handle::current().block_on(self.newest())?;
-        match Arc::ptr_eq(catalog, &newest) {
-            true => Ok(first),
-            false => Ok(read(&newest)),
+        if Arc::ptr_eq(catalog, &newest) {
+            Ok(first)
+        } else {
+            Ok(read(&newest))
         }
     }
 

@@ -109,9 +109,10 @@ async fn update(
         |bytes: &[u8], _: &str| users::read(bytes).map_err(|error| ApiError::bad_request(error.to_string()));
     let Users { updates, refused } = parsed(state.memory(), request, Accepted::Types(&[JSON]), parse).await?;
     let (indexes, updates): (Vec<usize>, Vec<_>) = updates.into_iter().unzip();
-    let outcomes = match updates.is_empty() {
-        true => Vec::new(),
-        false => state.store().update_users(workspace, updates).await?,
+    let outcomes = if updates.is_empty() {
+        Vec::new()
+    } else {
+        state.store().update_users(workspace, updates).await?
     };
     let attributes_processed = outcomes
         .iter()

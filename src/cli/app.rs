@@ -128,15 +128,16 @@ async fn create(
     let owner = lookup::workspace(&store.catalog(), workspace)?;
     let change = Change::CreateApp(owner.workspace.id, new.clone());
     store.change(change).await?;
-    match globals.json {
-        true => print_json(&CreatedJson::from(&new)),
-        false => print_line(&format!(
+    if globals.json {
+        print_json(&CreatedJson::from(&new))
+    } else {
+        print_line(&format!(
             "created app '{}' in workspace '{}'\n  id     {}\n  store  {}",
             new.name,
             owner.workspace.name,
             new.id,
             globals.whole_place()
-        )),
+        ))
     }
 }
 
@@ -151,12 +152,13 @@ async fn rename(
     let app = lookup::app_in(&entries, given)?;
     store.change(Change::RenameApp(app.id, name.clone())).await?;
     let renamed = App { name, ..app.clone() };
-    match json {
-        true => print_json(&CreatedJson::from(&renamed)),
-        false => print_line(&format!(
+    if json {
+        print_json(&CreatedJson::from(&renamed))
+    } else {
+        print_line(&format!(
             "renamed app '{}' to '{}'\n  id  {}",
             app.name, renamed.name, app.id
-        )),
+        ))
     }
 }
 
@@ -176,12 +178,13 @@ async fn delete(
     );
     confirm(&question, yes)?;
     store.change(Change::DeleteApp(app.id)).await?;
-    match json {
-        true => print_json(&CreatedJson::from(app)),
-        false => print_line(&format!(
+    if json {
+        print_json(&CreatedJson::from(app))
+    } else {
+        print_line(&format!(
             "deleted app '{}' ({}) with its {sessions}",
             app.name, app.id
-        )),
+        ))
     }
 }
 

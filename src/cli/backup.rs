@@ -40,9 +40,10 @@ pub(super) async fn run(args: BackupArgs, globals: &Globals) -> anyhow::Result<(
     let bytes = std::fs::metadata(&args.file)
         .with_context(|| format!("can't read {file}"))?
         .len();
-    match globals.json {
-        true => print_json(&json!({"file": args.file, "bytes": bytes})),
-        false => print_line(&format!("wrote {file}, {} bytes", thousands(bytes))),
+    if globals.json {
+        print_json(&json!({"file": args.file, "bytes": bytes}))
+    } else {
+        print_line(&format!("wrote {file}, {} bytes", thousands(bytes)))
     }
 }
 

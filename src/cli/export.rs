@@ -96,9 +96,10 @@ async fn export(store: &dyn Store, args: &ExportArgs, json: bool) -> anyhow::Res
     let interrupted = Arc::new(AtomicBool::new(false));
     let stop = interrupted.clone();
     // A terminal that shows the sessions has no room for it.
-    let progress = match file.is_none() && std::io::stdout().is_terminal() {
-        true => Spinner::hidden(),
-        false => Spinner::start("exporting"),
+    let progress = if file.is_none() && std::io::stdout().is_terminal() {
+        Spinner::hidden()
+    } else {
+        Spinner::start("exporting")
     };
     let counted = progress.clone();
     let writing = tokio::task::spawn_blocking(move || write(encoder, output, batches, &stop, &counted));

@@ -183,20 +183,21 @@ async fn revoke(
     let entries = lookup::workspaces(&store.catalog(), workspace)?;
     let ApiKey { id, name, .. } = lookup::key(&entries, given)?;
     store.change(Change::RevokeKey(*id)).await?;
-    match json {
-        true => print_json(&RevokedJson {
+    if json {
+        print_json(&RevokedJson {
             id: *id,
             name,
             revoked: true,
-        }),
-        false => print_line(&format!("revoked key '{name}' ({id})")),
+        })
+    } else {
+        print_line(&format!("revoked key '{name}' ({id})"))
     }
 }
 
 fn list(store: &dyn Administration, workspace: Option<&str>, json: bool) -> anyhow::Result<()> {
     let entries = lookup::workspaces(&store.catalog(), workspace)?;
-    match json {
-        true => print_json(&each(&entries, |owner, key| ListedJson {
+    if json {
+        print_json(&each(&entries, |owner, key| ListedJson {
             id: key.id,
             name: key.name.clone(),
             workspace: owner.workspace.name.clone(),
@@ -204,30 +205,29 @@ fn list(store: &dyn Administration, workspace: Option<&str>, json: bool) -> anyh
             allow: key.allow.clone(),
             last_used_at: key.last_used_at.map(utc),
             revoked: key.revoked,
-        })),
-        false => {
-            let rows = each(&entries, |owner, key| {
-                [
-                    key.id.to_string(),
-                    key.name.to_string(),
-                    owner.workspace.name.to_string(),
-                    key.permissions.names().join(","),
-                    networks(&key.allow),
-                    key.last_used_at.map_or_else(|| "never".to_owned(), utc),
-                    if key.revoked { "revoked" } else { "live" }.to_owned(),
-                ]
-            });
-            let head = [
-                "ID",
-                "NAME",
-                "WORKSPACE",
-                "PERMISSIONS",
-                "ALLOWED FROM",
-                "LAST USED",
-                "STATE",
-            ];
-            print_bytes(table(head, &rows).as_bytes())
-        }
+        }))
+    } else {
+        let rows = each(&entries, |owner, key| {
+            [
+                key.id.to_string(),
+                key.name.to_string(),
+                owner.workspace.name.to_string(),
+                key.permissions.names().join(","),
+                networks(&key.allow),
+                key.last_used_at.map_or_else(|| "never".to_owned(), utc),
+                if key.revoked { "revoked" } else { "live" }.to_owned(),
+            ]
+        });
+        let head = [
+            "ID",
+            "NAME",
+            "WORKSPACE",
+            "PERMISSIONS",
+            "ALLOWED FROM",
+            "LAST USED",
+            "STATE",
+        ];
+        print_bytes(table(head, &rows).as_bytes())
     }
 }
 

@@ -61,9 +61,10 @@ impl Drop for Logging {
 pub(super) fn start(level: &str, format: LogFormat, dropped: Counter) -> anyhow::Result<Logging> {
     // The filter's syntax would take any word for the name of a module.
     let is_known = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
-    let filter = match level.split(',').all(is_known) {
-        true => level.parse::<Targets>().ok(),
-        false => None,
+    let filter = if level.split(',').all(is_known) {
+        level.parse::<Targets>().ok()
+    } else {
+        None
     };
     let filter = filter.ok_or_else(|| {
         usage_error(format!(
@@ -206,9 +207,10 @@ impl<W: Write> Writer<W> {
                     }
                     Message::Flush(written) => flushes.push(written),
                 }
-                next = match batch.len() < BATCH {
-                    true => self.waiting.try_recv().ok(),
-                    false => None,
+                next = if batch.len() < BATCH {
+                    self.waiting.try_recv().ok()
+                } else {
+                    None
                 };
             }
             if write_all(&mut self.into, &batch) {

@@ -47,9 +47,10 @@ pub(super) fn workspace(catalog: &Catalog, given: Option<&str>) -> anyhow::Resul
 
 /// The workspace that was named, or all of them.
 pub(super) fn workspaces(catalog: &Catalog, given: Option<&str>) -> anyhow::Result<Vec<Arc<WorkspaceEntry>>> {
-    match given.is_some() || in_environment()?.is_some() {
-        true => Ok(vec![workspace(catalog, given)?]),
-        false => Ok(catalog.workspaces().to_vec()),
+    if given.is_some() || in_environment()?.is_some() {
+        Ok(vec![workspace(catalog, given)?])
+    } else {
+        Ok(catalog.workspaces().to_vec())
     }
 }
 
@@ -57,15 +58,12 @@ pub(super) fn workspaces(catalog: &Catalog, given: Option<&str>) -> anyhow::Resu
 pub(super) fn app<'a>(workspace: &'a WorkspaceEntry, given: &str) -> anyhow::Result<&'a App> {
     workspace.find_app(given).ok_or_else(|| {
         let owner = &workspace.workspace.name;
-        match workspace.apps.is_empty() {
-            true => anyhow!(
+        if workspace.apps.is_empty() { anyhow!(
                 "there is no app '{given}': workspace '{owner}' has no apps yet; 'sessionmeter app create' makes one"
-            ),
-            false => anyhow!(
+            ) } else { anyhow!(
                 "there is no app '{given}' in workspace '{owner}'; its apps are {}",
                 quoted_list(workspace.apps.iter().map(|app| app.name.as_str()))
-            ),
-        }
+            ) }
     })
 }
 
@@ -75,9 +73,10 @@ pub(super) fn app_in<'a>(workspaces: &'a [Arc<WorkspaceEntry>], given: &str) -> 
     only("app", given, found.collect(), || {
         let apps = workspaces.iter().flat_map(|entry| &entry.apps);
         let names: Vec<&str> = apps.map(|app| app.name.as_str()).collect();
-        match names.is_empty() {
-            true => "there are none yet; 'sessionmeter app create' makes one".to_owned(),
-            false => format!("the apps are {}", quoted_list(names.into_iter())),
+        if names.is_empty() {
+            "there are none yet; 'sessionmeter app create' makes one".to_owned()
+        } else {
+            format!("the apps are {}", quoted_list(names.into_iter()))
         }
     })
 }
@@ -91,9 +90,10 @@ pub(super) fn key<'a>(workspaces: &'a [Arc<WorkspaceEntry>], given: &str) -> any
             .filter(|key| !key.revoked)
             .map(|key| key.name.as_str())
             .collect();
-        match live.is_empty() {
-            true => "all keys are revoked, or there are none".to_owned(),
-            false => format!("the keys are {}", quoted_list(live.into_iter())),
+        if live.is_empty() {
+            "all keys are revoked, or there are none".to_owned()
+        } else {
+            format!("the keys are {}", quoted_list(live.into_iter()))
         }
     })
 }
@@ -104,9 +104,10 @@ pub(super) fn segment<'a>(workspaces: &'a [Arc<WorkspaceEntry>], given: &str) ->
     only("segment", given, found.collect(), || {
         let segments = workspaces.iter().flat_map(|entry| &entry.segments);
         let names: Vec<&str> = segments.map(|segment| segment.name.as_str()).collect();
-        match names.is_empty() {
-            true => "there are none yet; 'sessionmeter segment create' makes one".to_owned(),
-            false => format!("the segments are {}", quoted_list(names.into_iter())),
+        if names.is_empty() {
+            "there are none yet; 'sessionmeter segment create' makes one".to_owned()
+        } else {
+            format!("the segments are {}", quoted_list(names.into_iter()))
         }
     })
 }
@@ -130,12 +131,13 @@ fn only<'a, T>(
 }
 
 fn unknown_workspace(catalog: &Catalog, given: &str) -> anyhow::Error {
-    match catalog.workspaces().is_empty() {
-        true => no_workspace(),
-        false => anyhow!(
+    if catalog.workspaces().is_empty() {
+        no_workspace()
+    } else {
+        anyhow!(
             "there is no workspace {given}; the workspaces are {}",
             names(catalog)
-        ),
+        )
     }
 }
 

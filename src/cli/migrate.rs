@@ -57,9 +57,10 @@ pub(super) async fn run(args: MigrateArgs, globals: &Globals) -> anyhow::Result<
     old.close().await;
     new.close().await;
     let copied = copied?;
-    match globals.json {
-        true => print_copied(&copied)?,
-        false => print_line(&summary(&copied, &from, &to))?,
+    if globals.json {
+        print_copied(&copied)?
+    } else {
+        print_line(&summary(&copied, &from, &to))?
     }
     if !copied.differences.is_empty() {
         bail!(

@@ -164,14 +164,13 @@ pub(super) fn visible_json(json: &str) -> Cow<'_, str> {
     }
     let mut shown = String::with_capacity(json.len() + 16);
     for character in json.chars() {
-        match is_harmful(character) {
-            true => {
-                let mut units = [0; 2];
-                for unit in character.encode_utf16(&mut units) {
-                    shown.push_str(&format!("\\u{unit:04x}"));
-                }
+        if is_harmful(character) {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                shown.push_str(&format!("\\u{unit:04x}"));
             }
-            false => shown.push(character),
+        } else {
+            shown.push(character)
         }
     }
     Cow::Owned(shown)

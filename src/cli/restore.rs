@@ -30,25 +30,24 @@ pub(super) struct RestoreArgs {
 
 /// Runs the command.
 pub(super) async fn run(args: RestoreArgs, globals: &Globals) -> anyhow::Result<()> {
-    match args.file == Path::new("-") {
-        true => {
-            let room = spool::room(globals)?;
-            let file = room.path().join("backup");
-            read_stdin(file.clone()).await?;
-            restore(&file, globals).await?;
-        }
-        false => restore(&args.file, globals).await?,
+    if args.file == Path::new("-") {
+        let room = spool::room(globals)?;
+        let file = room.path().join("backup");
+        read_stdin(file.clone()).await?;
+        restore(&file, globals).await?;
+    } else {
+        restore(&args.file, globals).await?
     }
     let place = globals.store.to_string();
-    match globals.json {
-        true => print_json(&json!({"file": args.file, "data": place})),
-        false => {
-            let file = match args.file == Path::new("-") {
-                true => "standard input".to_owned(),
-                false => args.file.display().to_string(),
-            };
-            print_line(&format!("restored {file} into {place}"))
-        }
+    if globals.json {
+        print_json(&json!({"file": args.file, "data": place}))
+    } else {
+        let file = if args.file == Path::new("-") {
+            "standard input".to_owned()
+        } else {
+            args.file.display().to_string()
+        };
+        print_line(&format!("restored {file} into {place}"))
     }
 }
 

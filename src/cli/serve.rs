@@ -412,9 +412,10 @@ fn announce(
     globals: &Globals,
 ) -> anyhow::Result<()> {
     let place = globals.whole_place();
-    match globals.json {
-        true => print_json(&announcement_json(listening, first, &place)),
-        false => print_line(&announcement(listening, link, first, &place)),
+    if globals.json {
+        print_json(&announcement_json(listening, first, &place))
+    } else {
+        print_line(&announcement(listening, link, first, &place))
     }
 }
 

@@ -35,9 +35,10 @@ pub(super) async fn run(VerifyArgs {}: VerifyArgs, globals: &Globals) -> anyhow:
     let catalog = store.catalog();
     store.close().await;
     let found = found?;
-    match globals.json {
-        true => print_found(&found)?,
-        false => print_line(&summary(&found, &catalog))?,
+    if globals.json {
+        print_found(&found)?
+    } else {
+        print_line(&summary(&found, &catalog))?
     }
     if !found.agrees() {
         bail!("the store does not agree with the sessions in it");

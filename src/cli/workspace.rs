@@ -145,13 +145,14 @@ async fn run_on(store: &dyn Store, command: WorkspaceCommand, globals: &Globals)
             let new = NewWorkspace { id, name, time_zone };
             store.change(Change::CreateWorkspace(new)).await?;
             let created = current(store, id)?;
-            match json {
-                true => print_json(&CreatedJson::from(&created)),
-                false => print_line(&format!(
+            if json {
+                print_json(&CreatedJson::from(&created))
+            } else {
+                print_line(&format!(
                     "{}\n  store      {}",
                     in_words(&created, "created"),
                     globals.whole_place()
-                )),
+                ))
             }
         }
         WorkspaceCommand::Rename { workspace, name } => {
@@ -229,9 +230,10 @@ fn current(store: &dyn Administration, id: WorkspaceId) -> anyhow::Result<Worksp
 }
 
 fn print_workspace(workspace: &Workspace, what: &str, json: bool) -> anyhow::Result<()> {
-    match json {
-        true => print_json(&CreatedJson::from(workspace)),
-        false => print_line(&in_words(workspace, what)),
+    if json {
+        print_json(&CreatedJson::from(workspace))
+    } else {
+        print_line(&in_words(workspace, what))
     }
 }
 
@@ -249,14 +251,15 @@ fn print_limits(workspace: &Workspace, json: bool) -> anyhow::Result<()> {
         segment_limit,
         ..
     } = workspace;
-    match json {
-        true => print_json(&ListedJson::from(workspace)),
-        false => print_line(&format!(
+    if json {
+        print_json(&ListedJson::from(workspace))
+    } else {
+        print_line(&format!(
             "changed workspace '{name}'\n  export     {}\n  recording  {}\n  tracked    {}",
             requests(rate_limits.export),
             requests(rate_limits.recording),
             segments(*segment_limit)
-        )),
+        ))
     }
 }
 

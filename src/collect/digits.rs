@@ -38,12 +38,13 @@ pub(super) fn are_missing(text: &str) -> bool {
 /// Refuses an id that is such a number: many ids look the same then, and sessions would be taken for one.
 pub(super) fn check_id(name: &str, id: &str) -> Result<(), ItemError> {
     // Nobody's own ids look like this, programs' don't either.
-    match id.contains('+') && are_missing(id) {
-        true => Err(ItemError::new(format!(
+    if id.contains('+') && are_missing(id) {
+        Err(ItemError::new(format!(
             "'{name}' is a number whose digits are missing, as spreadsheets shorten long ones (format the column as text), \
              received '{id}'"
-        ))),
-        false => Ok(()),
+        )))
+    } else {
+        Ok(())
     }
 }
 

@@ -60,9 +60,10 @@ pub fn read(body: &[u8]) -> Result<Users, BodyError> {
         });
         users.refused.extend(refused);
     }
-    match users.updates.is_empty() && users.refused.is_empty() {
-        true => Err(BodyError::NoUsers),
-        false => Ok(users),
+    if users.updates.is_empty() && users.refused.is_empty() {
+        Err(BodyError::NoUsers)
+    } else {
+        Ok(users)
     }
 }
 

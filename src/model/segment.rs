@@ -44,9 +44,10 @@ impl SegmentNotes {
         }
         let fits =
             |tag: &String| (1..=MAX_TAG_BYTES).contains(&tag.len()) && !tag.chars().any(char::is_control);
-        match tags.iter().all(fits) {
-            true => Ok(Self { description, tags }),
-            false => Err(SegmentNotesError::Tag),
+        if tags.iter().all(fits) {
+            Ok(Self { description, tags })
+        } else {
+            Err(SegmentNotesError::Tag)
         }
     }
 

@@ -135,9 +135,10 @@ impl Properties {
     /// and with whether this is the first session of its user, if there is one. In canonical form again.
     pub fn recorded(&self, first_session: Option<bool>, user: &UserAttributes) -> String {
         let own = self.as_str();
-        let mut text = match user.is_empty() {
-            true => own.to_owned(),
-            false => merged(own, user.as_str()),
+        let mut text = if user.is_empty() {
+            own.to_owned()
+        } else {
+            merged(own, user.as_str())
         };
         if let Some(first) = first_session {
             text.pop();

@@ -30,9 +30,10 @@ impl Bitmap {
             return self.far.get(&combination).copied();
         }
         let page = self.pages.get(page)?.as_ref()?;
-        match page.known.get(word)? & bit == 0 {
-            true => None,
-            false => Some(page.holds.get(word)? & bit != 0),
+        if page.known.get(word)? & bit == 0 {
+            None
+        } else {
+            Some(page.holds.get(word)? & bit != 0)
         }
     }
 
@@ -57,10 +58,7 @@ impl Bitmap {
         });
         if let (Some(known), Some(held)) = (page.known.get_mut(word), page.holds.get_mut(word)) {
             *known |= bit;
-            match holds {
-                true => *held |= bit,
-                false => *held &= !bit,
-            }
+            if holds { *held |= bit } else { *held &= !bit }
         }
     }
 

@@ -77,9 +77,10 @@ impl Builder {
     pub fn finish(mut self) -> Rollup {
         let combinations = self.combinations.len();
         let is_dense = combinations * QUARTERS <= self.rows.len() * SPARSE;
-        let cells = match combinations <= IN_AN_ARRAY && is_dense {
-            true => self.count_in_an_array(),
-            false => self.count_by_sorting(),
+        let cells = if combinations <= IN_AN_ARRAY && is_dense {
+            self.count_in_an_array()
+        } else {
+            self.count_by_sorting()
         };
         Rollup {
             cells,
@@ -144,9 +145,10 @@ fn last_of_each(visits: impl Iterator<Item = Visit>) -> Vec<Visit> {
     let mut distinct = Vec::new();
     let mut seen = HashSet::new();
     for visit in visits {
-        let is_known = match seen.is_empty() {
-            true => distinct.contains(&visit),
-            false => seen.contains(&visit),
+        let is_known = if seen.is_empty() {
+            distinct.contains(&visit)
+        } else {
+            seen.contains(&visit)
         };
         if is_known {
             continue;

@@ -139,9 +139,10 @@ impl Cells {
             ascend(quarters) && quarters.last().is_some_and(|last| usize::from(*last) < QUARTERS)
         };
         let ascending = decoded.by_combination().all(fits);
-        match ascending {
-            true => Ok(decoded),
-            false => Err(FormError::Damaged("its quarter hours don't ascend")),
+        if ascending {
+            Ok(decoded)
+        } else {
+            Err(FormError::Damaged("its quarter hours don't ascend"))
         }
     }
 }

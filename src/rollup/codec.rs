@@ -77,9 +77,10 @@ impl<'a> Reader<'a> {
     /// A number of things that take at least a byte each: there can't be more of them than bytes.
     pub(super) fn count(&mut self) -> Result<usize, FormError> {
         let count = usize::try_from(self.number()?).map_err(|_| SHORT)?;
-        match count <= self.0.len() {
-            true => Ok(count),
-            false => Err(SHORT),
+        if count <= self.0.len() {
+            Ok(count)
+        } else {
+            Err(SHORT)
         }
     }
 
@@ -122,9 +123,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn end(self) -> Result<(), FormError> {
-        match self.0.is_empty() {
-            true => Ok(()),
-            false => Err(FormError::Damaged("there is more than belongs to it")),
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(FormError::Damaged("there is more than belongs to it"))
         }
     }
 }
@@ -157,8 +159,9 @@ pub(super) fn unpack(form: u8, bytes: &[u8]) -> Result<Vec<u8>, FormError> {
     }
     let content = zstd::bulk::decompress(reader.0, length)
         .map_err(|_| FormError::Damaged("it can't be decompressed"))?;
-    match content.len() == length {
-        true => Ok(content),
-        false => Err(SHORT),
+    if content.len() == length {
+        Ok(content)
+    } else {
+        Err(SHORT)
     }
 }

@@ -79,9 +79,10 @@ impl Totals {
     /// [`FormError`] where it is anything else.
     pub fn decode(bytes: &[u8], label: Label) -> Result<Self, FormError> {
         let (content, check) = split(bytes)?;
-        match label.check(content) == check {
-            true => Self::read(content),
-            false => Err(FormError::Damaged("its checksum is another one")),
+        if label.check(content) == check {
+            Self::read(content)
+        } else {
+            Err(FormError::Damaged("its checksum is another one"))
         }
     }
 

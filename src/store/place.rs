@@ -23,9 +23,10 @@ impl Place {
     /// # Errors
     /// When it is meant to be an address and is none; the error quotes nothing of it.
     pub fn read(text: &str) -> Result<Self, AddressError> {
-        match Address::is_meant(text) {
-            true => text.parse().map(Self::ClickHouse),
-            false => Ok(Self::Directory(text.into())),
+        if Address::is_meant(text) {
+            text.parse().map(Self::ClickHouse)
+        } else {
+            Ok(Self::Directory(text.into()))
         }
     }
 

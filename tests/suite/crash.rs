@@ -109,9 +109,10 @@ fn record_until_it_ends(server: &Server, ledger: &Ledger, mut random: Random, ac
             random.range(1, 6)
         };
         let fresh = ledger.fresh(count as u64);
-        let again = match random.one_in(3) {
-            true => ledger.some_acknowledged(&mut random, 20),
-            false => Vec::new(),
+        let again = if random.one_in(3) {
+            ledger.some_acknowledged(&mut random, 20)
+        } else {
+            Vec::new()
         };
         let (content_type, body) = body(&mut random, &server.app, &[&fresh[..], &again[..]].concat());
         match server.try_track(content_type, body) {

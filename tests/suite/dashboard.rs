@@ -89,9 +89,10 @@ impl Visitor {
     }
 
     fn send(&mut self, request: RequestBuilder) -> Answer {
-        let request = match self.cookies.is_empty() {
-            true => request,
-            false => request.header("cookie", self.cookie()),
+        let request = if self.cookies.is_empty() {
+            request
+        } else {
+            request.header("cookie", self.cookie())
         };
         let answer = send(request);
         for cookie in answer.headers.get_all("set-cookie") {

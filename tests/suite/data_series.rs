@@ -104,9 +104,10 @@ fn ending_at_as_callers_write_it() {
         let doubled = written.contains("%20%2B");
         let query = format!("length=1&unit=hour&ending_at={written}");
         for answer in [series(&server, &query), series_verbatim(&server, &query)] {
-            match doubled {
-                true => assert_eq!(answer.status, 400, "{written}"),
-                false => assert_eq!(points(&answer), instant, "{written}"),
+            if doubled {
+                assert_eq!(answer.status, 400, "{written}")
+            } else {
+                assert_eq!(points(&answer), instant, "{written}")
             }
         }
     }

@@ -38,9 +38,10 @@ fn read_avro(bytes: &[u8]) -> Option<usize> {
     let kind = Kind::of(file.schema_name(), |index| file.has_field(index)).ok()?;
     let mut found = 0;
     while let Ok(Some(record)) = file.next_record() {
-        let read = match kind.is_end(&record) {
-            true => currents::end(&record, &context()).is_ok(),
-            false => currents::start(&record, &context()).is_ok(),
+        let read = if kind.is_end(&record) {
+            currents::end(&record, &context()).is_ok()
+        } else {
+            currents::start(&record, &context()).is_ok()
         };
         if !read {
             currents::as_json(&record);

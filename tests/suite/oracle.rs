@@ -283,12 +283,11 @@ impl World {
     }
 
     async fn record(&mut self, key: &str, items: &[Value]) -> u64 {
-        let (content_type, body) = match self.random.one_in(2) {
-            true => ("application/json", json!({ "sessions": items }).to_string()),
-            false => {
-                let lines: Vec<String> = items.iter().map(Value::to_string).collect();
-                ("application/x-ndjson", lines.join("\n"))
-            }
+        let (content_type, body) = if self.random.one_in(2) {
+            ("application/json", json!({ "sessions": items }).to_string())
+        } else {
+            let lines: Vec<String> = items.iter().map(Value::to_string).collect();
+            ("application/x-ndjson", lines.join("\n"))
         };
         let request = Request::post("/sessions/track").header(header::CONTENT_TYPE, content_type);
         let (status, answer) = self.ask(request, key, body).await;

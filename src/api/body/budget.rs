@@ -101,9 +101,10 @@ impl Default for MemoryBudget {
 impl MemoryBudget {
     /// Room for a body of which `expected` bytes are announced.
     pub(super) fn buffer(&self, origin: Origin, expected: usize) -> Buffer {
-        let pool = match origin.is_keyless {
-            true => &self.keyless,
-            false => &self.keyed,
+        let pool = if origin.is_keyless {
+            &self.keyless
+        } else {
+            &self.keyed
         };
         Buffer {
             bytes: Vec::with_capacity(expected.min(SMALL)),

@@ -47,9 +47,10 @@ impl Work {
     /// # Errors
     /// When nobody waits any more; nobody will read it, then.
     pub(super) fn check(&self) -> Result<(), ApiError> {
-        match self.is_gone.load(Ordering::Relaxed) {
-            true => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "the client went away")),
-            false => Ok(()),
+        if self.is_gone.load(Ordering::Relaxed) {
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "the client went away"))
+        } else {
+            Ok(())
         }
     }
 }

@@ -39,9 +39,10 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 pub(super) async fn script(request: HeaderMap) -> Response<Body> {
     let tag = tag();
     let known = request.get(IF_NONE_MATCH).is_some_and(|known| *known == tag);
-    let mut response = match known {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => Body::from(SCRIPT.as_str()).into_response(),
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Body::from(SCRIPT.as_str()).into_response()
     };
     let headers = response.headers_mut();
     headers.insert(

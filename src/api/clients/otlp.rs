@@ -167,9 +167,10 @@ fn encoding(headers: &HeaderMap) -> Encoding {
     let essence = value
         .and_then(|value| value.split(';').next())
         .unwrap_or_default();
-    match essence.trim().eq_ignore_ascii_case(PROTOBUF) {
-        true => Encoding::Protobuf,
-        false => Encoding::Json,
+    if essence.trim().eq_ignore_ascii_case(PROTOBUF) {
+        Encoding::Protobuf
+    } else {
+        Encoding::Json
     }
 }
 

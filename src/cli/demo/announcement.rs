@@ -21,9 +21,10 @@ pub(super) struct Demo {
 /// Prints it on standard output.
 pub(super) fn print(demo: &Demo, directory: &Path, listening: &Listening, json: bool) {
     // Whoever started the demo may have closed its output; that is no reason not to serve.
-    let _ = match json {
-        true => print_json(&as_json(demo, directory, listening)),
-        false => print_line(&as_text(demo, directory, listening)),
+    let _ = if json {
+        print_json(&as_json(demo, directory, listening))
+    } else {
+        print_line(&as_text(demo, directory, listening))
     };
 }
 
@@ -101,9 +102,10 @@ fn dashboard(listening: &Listening) -> String {
 /// As a shell takes it.
 fn quoted(path: &str) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
-    match path.chars().all(is_plain) {
-        true => path.to_owned(),
-        false => format!("'{}'", path.replace('\'', r"'\''")),
+    if path.chars().all(is_plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 

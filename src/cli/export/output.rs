@@ -71,9 +71,10 @@ impl Output {
 
     /// Adds bytes.
     pub(super) fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let written = match self.to_terminal {
-            true => self.write_all(visible(&String::from_utf8_lossy(bytes)).as_bytes()),
-            false => self.write_all(bytes),
+        let written = if self.to_terminal {
+            self.write_all(visible(&String::from_utf8_lossy(bytes)).as_bytes())
+        } else {
+            self.write_all(bytes)
         };
         written.map_err(|error| self.failed(error))
     }

@@ -59,9 +59,10 @@ impl Encoder for Parquet {
         for session in sessions {
             self.rows.push(session)?;
         }
-        match self.rows.started_at.len() >= ROW_GROUP {
-            true => self.write_group(output),
-            false => Ok(()),
+        if self.rows.started_at.len() >= ROW_GROUP {
+            self.write_group(output)
+        } else {
+            Ok(())
         }
     }
 

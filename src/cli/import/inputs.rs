@@ -165,9 +165,10 @@ impl Inputs {
 impl Input {
     /// As messages call it.
     pub(super) fn name(&self) -> String {
-        match self.is_stdin() {
-            true => "standard input".to_owned(),
-            false => self.path.display().to_string(),
+        if self.is_stdin() {
+            "standard input".to_owned()
+        } else {
+            self.path.display().to_string()
         }
     }
 

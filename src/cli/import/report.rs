@@ -236,8 +236,8 @@ impl Report {
         if hidden > 0 {
             complain(&format!("and {} more lines were refused", thousands(hidden)));
         }
-        match json {
-            true => print_json(&ReportJson {
+        if json {
+            print_json(&ReportJson {
                 recorded: self.tally.new,
                 duplicates: self.tally.duplicates,
                 ended: self.ended,
@@ -247,8 +247,9 @@ impl Report {
                 unknown_apps: &self.findings.unknown_apps,
                 ignored_columns: &self.findings.ignored_columns,
                 passed_over: &self.findings.passed_over,
-            }),
-            false => print_line(&self.summary()),
+            })
+        } else {
+            print_line(&self.summary())
         }
     }
 
@@ -294,12 +295,13 @@ impl Report {
         }
         let all: u64 = counts.iter().map(|(_, count)| count).sum();
         let seconds = self.elapsed.as_secs_f64();
-        lines.push(match seconds >= 0.1 {
-            true => format!(
+        lines.push(if seconds >= 0.1 {
+            format!(
                 "in {seconds:.1} s, {} lines a second",
                 thousands((all as f64 / seconds) as u64)
-            ),
-            false => "in less than 0.1 s".to_owned(),
+            )
+        } else {
+            "in less than 0.1 s".to_owned()
         });
         lines.join("\n")
     }

@@ -127,9 +127,10 @@ impl Row {
         loop {
             let inside = rest.get(at..).unwrap_or_default();
             let Some(length) = memchr::memchr(QUOTE, inside) else {
-                return Err(match ended {
-                    true => Parsed::Fault(Fault::Unclosed),
-                    false => Parsed::Cut,
+                return Err(if ended {
+                    Parsed::Fault(Fault::Unclosed)
+                } else {
+                    Parsed::Cut
                 });
             };
             self.bytes

@@ -196,9 +196,10 @@ impl Sink {
 
     fn looked_at(&mut self) -> Result<(), Halt> {
         self.looked_at += 1;
-        match self.looked_at >= BATCH {
-            true => self.hand_over(),
-            false => Ok(()),
+        if self.looked_at >= BATCH {
+            self.hand_over()
+        } else {
+            Ok(())
         }
     }
 
@@ -216,9 +217,10 @@ impl Sink {
             let batch = std::mem::take(&mut self.ends);
             self.send(Batch::Ends(batch))?;
         }
-        match self.batches.is_closed() {
-            true => Err(Halt::Stopped),
-            false => Ok(()),
+        if self.batches.is_closed() {
+            Err(Halt::Stopped)
+        } else {
+            Ok(())
         }
     }
 

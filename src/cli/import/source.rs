@@ -34,14 +34,13 @@ pub(super) fn spool(input: &mut Input) -> io::Result<()> {
 /// Opens an input for formats that are not read from the beginning to the end: as it is, or a copy of it. Also returns how
 /// many bytes the progress bar does not know of yet.
 pub(super) fn seekable(input: &mut Input, progress: &ProgressBar) -> io::Result<(File, u64)> {
-    let plain = match input.is_stdin() {
-        true => None,
-        false => {
-            let mut file = File::open(&input.path)?;
-            let mut head = Vec::with_capacity(4);
-            (&mut file).take(4).read_to_end(&mut head)?;
-            (Compression::of(&head) == Compression::None).then_some(file)
-        }
+    let plain = if input.is_stdin() {
+        None
+    } else {
+        let mut file = File::open(&input.path)?;
+        let mut head = Vec::with_capacity(4);
+        (&mut file).take(4).read_to_end(&mut head)?;
+        (Compression::of(&head) == Compression::None).then_some(file)
     };
     if let Some(file) = plain {
         return Ok((file, input.size.unwrap_or(0)));

@@ -61,10 +61,7 @@ impl<'a> ListedJson<'a> {
 }
 
 fn tracking(segment: &Segment) -> &'static str {
-    match segment.tracked {
-        true => "on",
-        false => "off",
-    }
+    if segment.tracked { "on" } else { "off" }
 }
 
 /// What was done to a segment.

@@ -57,18 +57,20 @@ impl fmt::Display for Chart {
         if let Some(total) = &self.total {
             writeln!(f, "{TOTAL:labels$}{GAP}{total:>numbers$}")?;
         }
-        match self.rows.iter().any(|row| row.unfinished) {
-            true => writeln!(f, "{UNFINISHED} not over yet"),
-            false => Ok(()),
+        if self.rows.iter().any(|row| row.unfinished) {
+            writeln!(f, "{UNFINISHED} not over yet")
+        } else {
+            Ok(())
         }
     }
 }
 
 impl Row {
     fn marked(&self) -> String {
-        match self.unfinished {
-            true => format!("{}{UNFINISHED}", self.label),
-            false => self.label.clone(),
+        if self.unfinished {
+            format!("{}{UNFINISHED}", self.label)
+        } else {
+            self.label.clone()
         }
     }
 }

@@ -45,9 +45,10 @@ fn read(decoder: impl Read, limit: usize) -> Result<Vec<u8>, String> {
     let mut content = Vec::new();
     let limited = decoder.take(limit as u64 + 1).read_to_end(&mut content);
     limited.map_err(|error| format!("the compressed data is damaged ({error})"))?;
-    match content.len() > limit {
-        true => Err(format!("there are more than {limit} bytes")),
-        false => Ok(content),
+    if content.len() > limit {
+        Err(format!("there are more than {limit} bytes"))
+    } else {
+        Ok(content)
     }
 }
 
@@ -68,8 +69,9 @@ fn snappy(data: &[u8], limit: usize) -> Result<Vec<u8>, String> {
         .map_err(|_| damaged())?;
     let mut crc = flate2::Crc::new();
     crc.update(&content);
-    match crc.sum() == u32::from_be_bytes(*checksum) {
-        true => Ok(content),
-        false => Err(damaged()),
+    if crc.sum() == u32::from_be_bytes(*checksum) {
+        Ok(content)
+    } else {
+        Err(damaged())
     }
 }

@@ -235,9 +235,10 @@ impl<R: Read> Counted<R> {
     }
 
     fn exactly(&mut self, buffer: &mut [u8]) -> Result<(), AvroError> {
-        match self.fill(buffer)? == buffer.len() {
-            true => Ok(()),
-            false => Err(self.error("the file is cut off")),
+        if self.fill(buffer)? == buffer.len() {
+            Ok(())
+        } else {
+            Err(self.error("the file is cut off"))
         }
     }
 

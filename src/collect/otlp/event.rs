@@ -190,9 +190,10 @@ impl<'c> Gatherer<'c> {
     }
 
     pub(super) fn finish(self) -> Result<Delivery, OtlpError> {
-        match self.events > MAX_SESSIONS {
-            true => Err(OtlpError::TooMany),
-            false => Ok(self.delivery),
+        if self.events > MAX_SESSIONS {
+            Err(OtlpError::TooMany)
+        } else {
+            Ok(self.delivery)
         }
     }
 }

@@ -71,9 +71,10 @@ struct Pages {
 impl PageReader for Pages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         let page = self.reader.get_next_page()?;
-        match page.as_ref().is_none_or(|page| is_sound(page, self.levels)) {
-            true => Ok(page),
-            false => Err(ParquetError::General("a page is damaged".into())),
+        if page.as_ref().is_none_or(|page| is_sound(page, self.levels)) {
+            Ok(page)
+        } else {
+            Err(ParquetError::General("a page is damaged".into()))
         }
     }
 

@@ -37,12 +37,13 @@ impl<R: ChunkReader> ChunkReader for Checked<R> {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        match start.saturating_add(length as u64) <= self.len() {
-            true => self.0.get_bytes(start, length),
-            false => Err(ParquetError::EOF(format!(
+        if start.saturating_add(length as u64) <= self.len() {
+            self.0.get_bytes(start, length)
+        } else {
+            Err(ParquetError::EOF(format!(
                 "the file ends before byte {}",
                 start.saturating_add(length as u64)
-            ))),
+            )))
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, Response};
 
-use super::draft::{Draft, Wrong};
+use super::draft::{Draft, ROOT, Wrong};
 use super::form::show;
 use super::{EDIT, NEW, PATH, named, no_such_segment};
 use crate::api::Query;
@@ -68,9 +68,11 @@ impl Typed {
 
 /// What is wrong about a condition, at the field that it begins with.
 fn problem(wrong: Wrong) -> Problem {
-    let field = match wrong.path.contains('.') {
-        true => format!("{}.field", wrong.path),
-        false => wrong.path,
+    let is_about_the_whole = wrong.path == ROOT;
+    let field = if is_about_the_whole {
+        wrong.path
+    } else {
+        format!("{}.field", wrong.path)
     };
     Problem::new(field, wrong.message)
 }

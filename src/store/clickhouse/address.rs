@@ -81,20 +81,22 @@ impl FromStr for Address {
 fn host(text: &str) -> Result<String, AddressError> {
     let port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
     let (name, with_port) = match text.rsplit_once(':') {
-        Some((name, number)) if !number.ends_with(']') => match port(number) {
-            true => (name, text.to_owned()),
-            false => {
+        Some((name, number)) if !number.ends_with(']') => {
+            if port(number) {
+                (name, text.to_owned())
+            } else {
                 return Err(AddressError(
                     "needs a port from 1 to 65535, that of the HTTP interface",
                 ));
             }
-        },
+        }
         _ => (text, format!("{text}:{PORT}")),
     };
     let allowed = |character: char| character.is_ascii_alphanumeric() || "-._:[]".contains(character);
-    match !name.is_empty() && name.chars().all(allowed) {
-        true => Ok(with_port),
-        false => Err(AddressError("needs a host")),
+    if !name.is_empty() && name.chars().all(allowed) {
+        Ok(with_port)
+    } else {
+        Err(AddressError("needs a host"))
     }
 }
 

@@ -126,10 +126,7 @@ impl Engine {
 
     fn quorum(&self, table: Table) -> &Quorum {
         let [spread, small] = &self.quorums;
-        match table.is_spread() {
-            true => spread,
-            false => small,
-        }
+        if table.is_spread() { spread } else { small }
     }
 
     /// Learns the server's version and how many replicas the cluster has.
@@ -421,17 +418,19 @@ impl Engine {
 
     /// What fewer replicas acknowledge must be asked of those: while that is so, everybody takes the first one that lives.
     fn in_order(&self, client: Client) -> Client {
-        match self.quorums.iter().any(Quorum::is_degraded) {
-            true => client.with_setting("load_balancing", "in_order"),
-            false => client,
+        if self.quorums.iter().any(Quorum::is_degraded) {
+            client.with_setting("load_balancing", "in_order")
+        } else {
+            client
         }
     }
 
     fn writing(&self, client: &Client, quorum: &Quorum) -> Client {
-        let client = match self.is_old() {
-            true => client.clone(),
+        let client = if self.is_old() {
+            client.clone()
+        } else {
             // Some servers gather inserts otherwise, and acknowledge what they have in memory.
-            false => client.clone().with_setting("async_insert", "0"),
+            client.clone().with_setting("async_insert", "0")
         };
         if self.address.cluster.is_none() {
             return client;
@@ -444,9 +443,10 @@ impl Engine {
             // A block that is delivered again must wait for its quorum again.
             .with_setting("insert_deduplicate", "0")
             .with_setting("connect_timeout_with_failover_ms", "1000");
-        match self.is_old() {
-            true => client,
-            false => client.with_setting("insert_quorum_parallel", "1"),
+        if self.is_old() {
+            client
+        } else {
+            client.with_setting("insert_quorum_parallel", "1")
         }
     }
 }

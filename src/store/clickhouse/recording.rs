@@ -241,9 +241,12 @@ async fn prepare<'a>(
     let none = UserAttributes::default();
     for (index, session, person) in new {
         let key = key(session);
-        let claimed = person.map(|person| match recorded.contains(&key) {
-            true => (batch.claims.number(&store.people, person), false),
-            false => batch.claims.of(&store.people, person, &key),
+        let claimed = person.map(|person| {
+            if recorded.contains(&key) {
+                (batch.claims.number(&store.people, person), false)
+            } else {
+                batch.claims.of(&store.people, person, &key)
+            }
         });
         let properties = match source {
             Source::Delivered(_) => {

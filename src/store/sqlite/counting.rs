@@ -255,13 +255,14 @@ impl Shared {
                 filtered.days.count(&asked.edges, &mut counts);
             }
         }
-        match missing.is_empty() {
-            true => Ok(Tried::Counted(counts)),
-            false => Ok(Tried::Missing {
+        if missing.is_empty() {
+            Ok(Tried::Counted(counts))
+        } else {
+            Ok(Tried::Missing {
                 days: missing,
                 done,
                 total,
-            }),
+            })
         }
     }
 
@@ -333,9 +334,10 @@ impl Shared {
         let of = task.day.of();
         let place = self.log.head();
         let is_small = task.day.sessions < WORTHWHILE && !task.filters.is_empty();
-        let (seq, cells) = match is_small {
-            true => rollups::count_few(connection, of)?,
-            false => self.read_day(connection, of, task)?,
+        let (seq, cells) = if is_small {
+            rollups::count_few(connection, of)?
+        } else {
+            self.read_day(connection, of, task)?
         };
         let begun = Instant::now();
         let must_end = || is_over() || begun.elapsed() > TURN;

@@ -33,10 +33,7 @@ pub(super) struct KnownFilter {
 
 impl KnownFilter {
     fn key(&self, app: i64) -> i64 {
-        match self.filter.asks_for_the_app() {
-            true => app,
-            false => 0,
-        }
+        if self.filter.asks_for_the_app() { app } else { 0 }
     }
 
     /// Hands over what is known of the sessions of an app.

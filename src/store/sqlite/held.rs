@@ -179,9 +179,10 @@ impl Held {
         let Some(connection) = connection else {
             return Ok(Current::NotWithoutReading);
         };
-        match self.is_loaded {
-            true => self.read_stale(app, connection)?,
-            false => self.load(log, app, connection)?,
+        if self.is_loaded {
+            self.read_stale(app, connection)?
+        } else {
+            self.load(log, app, connection)?
         }
         Ok(Current::Yes)
     }

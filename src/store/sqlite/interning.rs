@@ -220,9 +220,10 @@ impl<'a> Interner<'a> {
         identity: Identity,
         attributes: &UserAttributes,
     ) -> Result<(), StoreError> {
-        let number: u32 = match attributes.is_empty() {
-            true => 0,
-            false => self.attribute_set(attributes.as_str())?,
+        let number: u32 = if attributes.is_empty() {
+            0
+        } else {
+            self.attribute_set(attributes.as_str())?
         };
         self.connection
             .prepare_cached("UPDATE identities SET attributes = NULLIF(?2, 0) WHERE ordinal = ?1")?

@@ -58,9 +58,10 @@ impl Commit {
         if self.after <= held {
             return Follows::Contained;
         }
-        match self.before == Some(held) {
-            true => Follows::Next,
-            false => Follows::Broken,
+        if self.before == Some(held) {
+            Follows::Next
+        } else {
+            Follows::Broken
         }
     }
 }

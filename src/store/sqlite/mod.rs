@@ -185,10 +185,11 @@ impl SqliteStore {
     fn open_for_writing(directory: &Path, file: PathBuf, manner: Manner<'_>) -> Result<Self, StoreError> {
         let Manner { role, opening, .. } = manner;
         let (lock, served) = lock(directory, role)?;
-        let unread = match served {
-            // A process that has it open has looked.
-            true => None,
-            false => recovery::examine(&file, Access::Write)?,
+        // A process that has it open has looked.
+        let unread = if served {
+            None
+        } else {
+            recovery::examine(&file, Access::Write)?
         };
         schema::create(&file, now())?;
         let mut connection = connection::open_writer(&file)?;

@@ -335,9 +335,10 @@ mod tests {
             let mut seen = seen.lock();
             seen.push(task.day.of());
             let is_first_turn = seen.iter().filter(|of| **of == (2, 0)).count() == 1;
-            match task.day.of() == (2, 0) && is_first_turn {
-                true => Ok(Came::ToTheEndOfItsTurn),
-                false => Ok(Came::ToItsEnd),
+            if task.day.of() == (2, 0) && is_first_turn {
+                Ok(Came::ToTheEndOfItsTurn)
+            } else {
+                Ok(Came::ToItsEnd)
             }
         };
         let pool = Pool::new(1, work, move || _ = rested.fetch_add(1, Ordering::Relaxed));

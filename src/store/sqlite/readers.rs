@@ -119,9 +119,10 @@ mod tests {
                 most.fetch_max(reading.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 std::thread::yield_now();
                 reading.fetch_sub(1, Ordering::SeqCst);
-                match fails {
-                    true => Err(StoreError::Unavailable("for the test".into())),
-                    false => Ok(()),
+                if fails {
+                    Err(StoreError::Unavailable("for the test".into()))
+                } else {
+                    Ok(())
                 }
             })
         };

@@ -113,9 +113,10 @@ fn commands(block: &[(usize, &str)], runs_on: bool) -> Vec<Step> {
         while let Some((_, text)) = lines.next_if(|(_, text)| !text.starts_with("$ ")) {
             shown.push(*text);
         }
-        let expected = match shown.is_empty() {
-            true => Expected::Success,
-            false => Expected::Prints(shown.join("\n")),
+        let expected = if shown.is_empty() {
+            Expected::Success
+        } else {
+            Expected::Prints(shown.join("\n"))
         };
         steps.push(Step {
             line: *line,

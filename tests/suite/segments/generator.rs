@@ -191,10 +191,7 @@ impl Generator {
             1 => format!("{number:08x}-0a1b-4c2d-8e3f-0123456789ab"),
             _ => format!("{number:08X}-0A1B-4C2D-8E3F-0123456789AB"),
         };
-        let earlier = match self.random.one_in(40) {
-            true => EARLIER * DAY,
-            false => 0,
-        };
+        let earlier = if self.random.one_in(40) { EARLIER * DAY } else { 0 };
         let started_at = self.begin - earlier + self.random.range(0, DAYS * DAY);
         let mut session = json!({
             "app_id": self.random.pick(apps),
@@ -203,9 +200,10 @@ impl Generator {
         });
         // Over ClickHouse nobody knows a session that another process has recorded: delivered under another person's name
         // it would be that person's first one. So there each session keeps its person, as sessions do.
-        let mut who = match clickhouse::is_used() {
-            true => Random::new(identity(&session)),
-            false => Random::new(self.random.next()),
+        let mut who = if clickhouse::is_used() {
+            Random::new(identity(&session))
+        } else {
+            Random::new(self.random.next())
         };
         let person = who.below(10);
         if person < 6 {
@@ -251,9 +249,10 @@ impl Generator {
         }
         let most = if depth > 2 { 2 } else { 3 };
         // Hardly ever empty.
-        let count = match self.random.one_in(12) {
-            true => 0,
-            false => self.random.below(most) + 1,
+        let count = if self.random.one_in(12) {
+            0
+        } else {
+            self.random.below(most) + 1
         };
         let inner: Vec<Value> = (0..count)
             .map(|_| {

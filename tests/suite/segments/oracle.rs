@@ -94,9 +94,10 @@ impl World {
         let imports = self.generator.random.one_in(8);
         let file = self.directory.path().join("sessions.ndjson");
         let mut step = self.step();
-        match imports {
-            true => step.import(&file),
-            false => step.record(),
+        if imports {
+            step.import(&file)
+        } else {
+            step.record()
         }
     }
 
@@ -149,9 +150,10 @@ impl World {
     fn restart(&mut self) {
         let server = self.server.take().unwrap();
         let data = server.data.clone();
-        match self.generator.random.one_in(2) {
-            true => assert_eq!(server.stop(), Some(0)),
-            false => server.kill(),
+        if self.generator.random.one_in(2) {
+            assert_eq!(server.stop(), Some(0))
+        } else {
+            server.kill()
         }
         self.server = Some(Server::start_on(&data, &[]));
     }
@@ -244,25 +246,24 @@ impl Step<'_> {
         let name = format!("segment {}", self.room.names);
         let filter = self.generator.filter(&self.room.space.apps);
         let tracked = !self.generator.random.one_in(3);
-        let id = match self.generator.random.one_in(4) {
-            true => {
-                let text = filter.to_string();
-                let mut arguments = vec!["segment", "create", &name, "--filter", &text];
-                if !tracked {
-                    arguments.push("--no-track");
-                } else if self.generator.random.one_in(2) {
-                    arguments.push("--track");
-                }
-                if self.generator.random.one_in(2) {
-                    arguments.push("--wait");
-                }
-                let created = self.run(&arguments);
-                assert_eq!(created["analytics_tracking_enabled"], tracked);
-                let id = created["id"].as_str().unwrap().to_owned();
-                self.wait_until_honoured(&id);
-                id
+        let id = if self.generator.random.one_in(4) {
+            let text = filter.to_string();
+            let mut arguments = vec!["segment", "create", &name, "--filter", &text];
+            if !tracked {
+                arguments.push("--no-track");
+            } else if self.generator.random.one_in(2) {
+                arguments.push("--track");
             }
-            false => self.caller().create(&name, &filter, tracked),
+            if self.generator.random.one_in(2) {
+                arguments.push("--wait");
+            }
+            let created = self.run(&arguments);
+            assert_eq!(created["analytics_tracking_enabled"], tracked);
+            let id = created["id"].as_str().unwrap().to_owned();
+            self.wait_until_honoured(&id);
+            id
+        } else {
+            self.caller().create(&name, &filter, tracked)
         };
         self.room.segments.push(Segment {
             id,

@@ -137,9 +137,10 @@ fn a_store_is_never_replaced_by_a_restore() {
     let (_directory, file, _) = small_backup();
     let server = Server::start();
     server.record(&sessions(&server.app, "s", 0..10));
-    let (in_use, there) = match clickhouse::is_used() {
-        true => ["the store is not empty"; 2].into(),
-        false => ("another sessionmeter server uses", "has a store already"),
+    let (in_use, there) = if clickhouse::is_used() {
+        ["the store is not empty"; 2].into()
+    } else {
+        ("another sessionmeter server uses", "has a store already")
     };
     let message = refusal(&server.data, &["restore", text(&file)]);
     assert!(message.contains(in_use), "{message}");

@@ -134,8 +134,9 @@ fn fetch(host: &str, sql: &str) -> Result<Vec<u8>, String> {
     let response = sent.map_err(|error| error.to_string())?;
     let is_success = response.status().is_success();
     let bytes = response.bytes().map_err(|error| error.to_string())?;
-    match is_success {
-        true => Ok(bytes.into()),
-        false => Err(String::from_utf8_lossy(&bytes).into_owned()),
+    if is_success {
+        Ok(bytes.into())
+    } else {
+        Err(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

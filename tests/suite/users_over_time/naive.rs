@@ -85,9 +85,10 @@ impl Calendar {
 
     /// The first date from this one on that the zone has.
     fn first_from(&self, date: Date) -> Date {
-        match date.to_zoned_datetime(self.zone.clone()).unwrap().date() == date {
-            true => date,
-            false => self.first_from(date.tomorrow().unwrap()),
+        if date.to_zoned_datetime(self.zone.clone()).unwrap().date() == date {
+            date
+        } else {
+            self.first_from(date.tomorrow().unwrap())
         }
     }
 
@@ -167,14 +168,18 @@ pub fn numbers<'a>(
             users.entry(label).or_default().extend(&session.person);
         }
     }
-    let of = |label: &String| match is_users {
-        true => users.get(label).map_or(0, BTreeSet::len) as u64,
-        false => count.get(label).copied().unwrap_or(0),
+    let of = |label: &String| {
+        if is_users {
+            users.get(label).map_or(0, BTreeSet::len) as u64
+        } else {
+            count.get(label).copied().unwrap_or(0)
+        }
     };
     let everybody: BTreeSet<&&Person> = users.values().flatten().collect();
-    let total = match is_users {
-        true => everybody.len() as u64,
-        false => count.values().sum(),
+    let total = if is_users {
+        everybody.len() as u64
+    } else {
+        count.values().sum()
     };
     (labels.iter().map(of).collect(), total)
 }

@@ -221,9 +221,10 @@ impl World {
     fn restart(&mut self) {
         let server = self.server.take().unwrap();
         let data = server.data.clone();
-        match self.generator.random.one_in(2) {
-            true => assert_eq!(server.stop(), Some(0)),
-            false => server.kill(),
+        if self.generator.random.one_in(2) {
+            assert_eq!(server.stop(), Some(0));
+        } else {
+            server.kill();
         }
         self.server = Some(Server::start_on(&data, &[]));
     }
@@ -242,10 +243,8 @@ impl World {
             2 => question.new_users(),
             3 => question.sizes(),
             _ => {
-                let filter = match question.random.one_in(2) {
-                    true => None,
-                    false => Some(self.generator.filter(&room.space.apps)),
-                };
+                let is_filtered = !question.random.one_in(2);
+                let filter = is_filtered.then(|| self.generator.filter(&room.space.apps));
                 let question = Question {
                     random: &mut self.generator.random,
                     room,
@@ -300,10 +299,8 @@ impl Question<'_> {
         let length = self.random.below(length) + 1;
         let at = self.instant();
         let (app, whose) = self.app();
-        let ending_at = match self.random.one_in(2) {
-            true => at.to_string(),
-            false => self.room.calendar.day(at).to_string(),
-        };
+        let written = [at.to_string(), self.room.calendar.day(at).to_string()];
+        let ending_at = self.random.pick(&written).clone();
         let labels = self.room.calendar.last_labels("day", length + before, at);
         (
             format!("length={length}&ending_at={ending_at}{app}"),
@@ -346,12 +343,11 @@ impl Question<'_> {
         let length = self.random.below(20) + 1;
         let at = self.instant();
         let labels = self.room.calendar.last_labels("day", length, at);
-        let expected = match segment.tracked {
-            true => {
-                let sessions = self.room.model.sessions.iter();
-                naive::sizes(&self.room.calendar, &labels, &segment.filter, sessions)
-            }
-            false => Vec::new(),
+        let expected = if segment.tracked {
+            let sessions = self.room.model.sessions.iter();
+            naive::sizes(&self.room.calendar, &labels, &segment.filter, sessions)
+        } else {
+            Vec::new()
         };
         let path = format!(
             "/segments/data_series?segment_id={}&length={length}&ending_at={at}",
@@ -370,13 +366,12 @@ impl Question<'_> {
         }
         let longest = if step == "hour" { 12 } else { 130 };
         let from = to - self.random.range(0, longest * DAY);
-        let (first, last) = match self.random.one_in(2) {
-            true => (from, to),
-            false => (calendar.ends_of_day(from).0, calendar.ends_of_day(to).1),
-        };
-        let text = match (first, last) == (from, to) {
-            true => format!("&from={from}&to={to}"),
-            false => format!("&from={}&to={}", calendar.day(from), calendar.day(to)),
+        let whole_days = (calendar.ends_of_day(from).0, calendar.ends_of_day(to).1);
+        let (first, last) = *self.random.pick(&[(from, to), whole_days]);
+        let text = if (first, last) == (from, to) {
+            format!("&from={from}&to={to}")
+        } else {
+            format!("&from={}&to={}", calendar.day(from), calendar.day(to))
         };
         let labels = match step {
             "total" => vec![calendar.label("day", first)],
