@@ -164,13 +164,16 @@ impl Filter {
 
     /// Whether it asks which app a session is of: else sessions of every app with the same properties are alike.
     pub fn asks_for_the_app(&self) -> bool {
-        self.0.asks_for(&Field::AppId)
+        self.0.any(&mut |condition| condition.field == Field::AppId)
     }
 
     /// The fields of its conditions, in their order.
     pub fn fields(&self) -> Vec<Field> {
         let mut fields = Vec::new();
-        self.0.gather_fields(&mut fields);
+        self.0.any(&mut |condition| {
+            fields.push(condition.field.clone());
+            false
+        });
         fields
     }
 
@@ -186,19 +189,12 @@ impl Filter {
 }
 
 impl Node {
-    fn gather_fields(&self, into: &mut Vec<Field>) {
+    /// Whether this is true of a condition; none behind it is looked at.
+    fn any(&self, is_true: &mut impl FnMut(&Condition) -> bool) -> bool {
         match self {
-            Self::All(nodes) | Self::Any(nodes) => nodes.iter().for_each(|node| node.gather_fields(into)),
-            Self::Not(node) => node.gather_fields(into),
-            Self::Condition(condition) => into.push(condition.field.clone()),
-        }
-    }
-
-    fn asks_for(&self, field: &Field) -> bool {
-        match self {
-            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.asks_for(field)),
-            Self::Not(node) => node.asks_for(field),
-            Self::Condition(condition) => condition.field == *field,
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.any(is_true)),
+            Self::Not(node) => node.any(is_true),
+            Self::Condition(condition) => is_true(condition),
         }
     }
 }
