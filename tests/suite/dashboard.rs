@@ -10,10 +10,13 @@ mod segments;
 mod shares;
 mod start;
 
+use std::process::Command;
+
 use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::redirect::Policy;
+use serde_json::Value;
 
-use crate::support::{Answer, Server, send};
+use crate::support::{Answer, Server, packages, send};
 
 /// Somebody with a browser: cookies are kept, redirects are seen.
 pub struct Visitor {
@@ -159,4 +162,18 @@ pub fn unescaped(text: &str) -> String {
         .replace("&gt;", ">")
         .replace("&lt;", "<")
         .replace("&amp;", "&")
+}
+
+/// What a script sees in a browser of a server: one beside this file, with arguments of its own behind the link that lets it in.
+pub fn seen_by(script: &str, server: &Server, arguments: &[&str]) -> Value {
+    let mut look = Command::new("node");
+    look.arg(packages::source(&format!("tests/suite/dashboard/{script}")))
+        .arg(packages::node("tests/suite/dashboard"))
+        .arg(packages::program(
+            &["chromium", "chromium-browser", "google-chrome"],
+            "chromium",
+        ))
+        .args([&server.url, &link(server)])
+        .args(arguments);
+    serde_json::from_str(&packages::run(script, &mut look)).unwrap()
 }

@@ -1,11 +1,8 @@
 //! What a browser sees: headless Chromium, in two themes, two languages and three widths, with axe-core looking too.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use super::*;
-use crate::support::packages;
 use crate::support::random::Random;
 
 /// Bytes of a whole page with all that it loads.
@@ -44,18 +41,8 @@ fn filled() -> Server {
 
 /// What is seen in a browser. The variable `SCREENSHOTS` names a folder for pictures of it.
 fn look(server: &Server, paths: &[&str]) -> Value {
-    let screenshots = std::env::var_os("SCREENSHOTS").unwrap_or_default();
-    let mut look = Command::new("node");
-    look.arg(packages::source("tests/suite/dashboard/page.mjs"))
-        .arg(packages::node("tests/suite/dashboard"))
-        .arg(packages::program(
-            &["chromium", "chromium-browser", "google-chrome"],
-            "chromium",
-        ))
-        .args([&server.url, &link(server)])
-        .arg(screenshots)
-        .args(paths);
-    serde_json::from_str(&packages::run("the dashboard is looked at", &mut look)).unwrap()
+    let screenshots = std::env::var("SCREENSHOTS").unwrap_or_default();
+    seen_by("page.mjs", server, &[&[screenshots.as_str()], paths].concat())
 }
 
 /// The place of a page in the list of those that are looked at.

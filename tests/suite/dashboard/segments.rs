@@ -1,11 +1,8 @@
 //! Segments on the page: the builder works without a script, and what it saves and counts is what the API saves and counts.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use super::*;
-use crate::support::packages;
 
 /// A day's sessions of some countries and plans.
 fn filled() -> (Server, Visitor) {
@@ -386,15 +383,7 @@ fn what_is_wrong_is_said_in_the_api_s_words_and_nothing_typed_is_lost() {
 #[test]
 fn what_is_typed_is_counted_and_the_keyboard_is_enough() {
     let (server, _) = filled();
-    let mut look = Command::new("node");
-    look.arg(packages::source("tests/suite/dashboard/segments.mjs"))
-        .arg(packages::node("tests/suite/dashboard"))
-        .arg(packages::program(
-            &["chromium", "chromium-browser", "google-chrome"],
-            "chromium",
-        ))
-        .args([&server.url, &link(&server)]);
-    let seen: Value = serde_json::from_str(&packages::run("a segment is built", &mut look)).unwrap();
+    let seen = seen_by("segments.mjs", &server, &[]);
     let brazil = json!({"field": "country", "op": "eq", "value": "BR"});
     let preview = preview_of(&server, &brazil).json();
     let counted = format!("{} sessions in the last 28 days, ", preview["sessions"]);

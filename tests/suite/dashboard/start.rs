@@ -1,11 +1,8 @@
 //! Getting started: what it says is right, the first session is noticed, and what was refused is told.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use super::*;
-use crate::support::packages;
 
 const UNKNOWN: &str = "5c3b0000-1763-4d5b-8264-db458aa346c3";
 
@@ -273,16 +270,7 @@ fn a_workspace_without_an_app_leads_to_making_one() {
 #[test]
 fn a_browser_notices_the_first_session_and_what_was_refused_and_forms_need_no_mouse() {
     let server = Server::start();
-    let mut look = Command::new("node");
-    look.arg(packages::source("tests/suite/dashboard/start.mjs"))
-        .arg(packages::node("tests/suite/dashboard"))
-        .arg(packages::program(
-            &["chromium", "chromium-browser", "google-chrome"],
-            "chromium",
-        ))
-        .args([&server.url, &link(&server), &server.app, &UNKNOWN.to_owned()]);
-    let seen: Value =
-        serde_json::from_str(&packages::run("the first session is waited for", &mut look)).unwrap();
+    let seen = seen_by("start.mjs", &server, &[&server.app, UNKNOWN]);
     assert_eq!(seen["errors"], json!([]), "{seen}");
     let text = |name: &str| {
         seen[name]
