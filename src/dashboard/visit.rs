@@ -9,13 +9,14 @@ use axum::http::request::Parts;
 use axum::http::{Request, Response, StatusCode};
 use maud::{Markup, html};
 
+use super::forms::{Problem, status, summary};
 use super::guest::read_large_form;
 use super::overview::{Asked, Ready, asked_of, at, not_understood, ready};
 use super::shell::Here;
 use super::{Dashboard, apps, dates, forgery, respond, segments};
 use crate::api::Query;
 use crate::model::Millis;
-use crate::store::StoreError;
+use crate::store::{Scope, StoreError, Whose};
 
 /// Somebody who is in and looks at a page of a workspace, as it is in the newest catalog.
 pub(super) struct Visit<'a> {
@@ -111,6 +112,37 @@ impl<'a> Visit<'a> {
             .notice.bad role="alert" { p { (what) } p { a href=(on) { (title) } } }
         };
         self.page(StatusCode::NOT_FOUND, (title, &on), content)
+    }
+
+    /// Sessions between each two neighbouring edges; `None` while they are being counted.
+    pub(super) async fn count(
+        &self,
+        scope: Scope,
+        whose: Whose<'_>,
+        edges: &[i64],
+    ) -> Result<Option<Vec<u64>>, StoreError> {
+        match self.dashboard.store().count(scope, whose, edges).await {
+            Ok(counts) => Ok(Some(counts)),
+            Err(StoreError::Counting(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A page with a form, with what is wrong about what was typed into it.
+    pub(super) fn form_page(
+        &self,
+        (title, address): (&str, &str),
+        heading: Markup,
+        problems: &[Problem],
+        fields: Markup,
+    ) -> Answered {
+        let form = self.form(address, fields)?;
+        let content = html! {
+            .heading { h1 { (heading) } }
+            (summary(problems, self.ready.asking.texts))
+            section.card { (form) }
+        };
+        Ok(self.page(status(problems), (title, address), content))
     }
 
     /// What sends a form, and the way back.

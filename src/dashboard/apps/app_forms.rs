@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::PATH;
 use crate::catalog::{Change, Refusal};
-use crate::dashboard::forms::{Field, Problem, status, summary};
+use crate::dashboard::forms::{Field, Problem};
 use crate::dashboard::visit::{Answered, Visit, sent, shown, typed};
 use crate::dashboard::{Dashboard, respond};
 use crate::model::{App, AppId, Name, platform};
@@ -96,21 +96,14 @@ fn new_form(visit: &Visit<'_>, typed: &Typed, problems: &[Problem]) -> Answered 
         hint,
         problems,
     };
-    let form = visit.form(
-        &address,
-        html! {
-            (field("name", texts.name, "").text(&typed.name, &[]))
-            (field("platform", texts.platform, texts.apps.platform_hint).text(&typed.platform, &PLATFORMS))
-            (field("id", texts.apps.id, texts.apps.id_hint).text(&typed.id, &[]))
-            (visit.buttons((texts.apps.make_app, "primary"), PATH))
-        },
-    )?;
-    let content = html! {
-        .heading { h1 { (texts.apps.new_app) } }
-        (summary(problems, texts))
-        section.card { (form) }
+    let fields = html! {
+        (field("name", texts.name, "").text(&typed.name, &[]))
+        (field("platform", texts.platform, texts.apps.platform_hint).text(&typed.platform, &PLATFORMS))
+        (field("id", texts.apps.id, texts.apps.id_hint).text(&typed.id, &[]))
+        (visit.buttons((texts.apps.make_app, "primary"), PATH))
     };
-    Ok(visit.page(status(problems), (texts.apps.new_app, &address), content))
+    let title = texts.apps.new_app;
+    visit.form_page((title, &address), html! { (title) }, problems, fields)
 }
 
 /// `GET /ui/apps/rename`
@@ -119,7 +112,10 @@ pub(super) async fn rename_page(
     request: Request<Body>,
 ) -> Response<Body> {
     shown(&dashboard, request, RENAME, async |visit, _| {
-        with_app(visit, |app| rename_form(visit, app, app.name.as_str(), &[]))
+        let Some(app) = visit.asked.chosen_app() else {
+            return Ok(no_such_app(visit));
+        };
+        rename_form(visit, app, app.name.as_str(), &[])
     })
     .await
 }
@@ -159,19 +155,12 @@ fn rename_form(visit: &Visit<'_>, app: &App, name: &str, problems: &[Problem]) -
         hint: "",
         problems,
     };
-    let form = visit.form(
-        &address,
-        html! {
-            (field.text(name, &[]))
-            (visit.buttons((texts.apps.rename, "primary"), PATH))
-        },
-    )?;
-    let content = html! {
-        (heading(texts.apps.rename_app, app))
-        (summary(problems, texts))
-        section.card { (form) }
+    let fields = html! {
+        (field.text(name, &[]))
+        (visit.buttons((texts.apps.rename, "primary"), PATH))
     };
-    Ok(visit.page(status(problems), (texts.apps.rename_app, &address), content))
+    let title = texts.apps.rename_app;
+    visit.form_page((title, &address), heading(title, app), problems, fields)
 }
 
 /// `GET /ui/apps/delete`: says what goes with it, and changes nothing.
@@ -189,17 +178,13 @@ pub(super) async fn delete_page(
             return Ok(asking.busy());
         };
         let (first, last) = all_time();
-        let store = visit.dashboard.store();
-        let counted = store
-            .count(Scope::App(app.id), Whose::Everyone, &[first, last])
-            .await;
-        let said = match counted {
-            Ok(counts) => {
+        let scope = Scope::App(app.id);
+        let said = match visit.count(scope, Whose::Everyone, &[first, last]).await? {
+            Some(counts) => {
                 let sessions: u64 = counts.into_iter().sum();
                 (texts.apps.goes_with_it)(&asking.locale.whole(sessions), sessions == 1)
             }
-            Err(StoreError::Counting(_)) => texts.apps.goes_with_it_uncounted.to_owned(),
-            Err(error) => return Err(error),
+            None => texts.apps.goes_with_it_uncounted.to_owned(),
         };
         let address = visit.asked.link(DELETE);
         let form = visit.form(
@@ -207,7 +192,7 @@ pub(super) async fn delete_page(
             visit.buttons((texts.apps.delete_for_good, "danger"), PATH),
         )?;
         let content = html! {
-            (heading(texts.apps.delete_app, app))
+            .heading { h1 { (heading(texts.apps.delete_app, app)) } }
             section.card.confirm {
                 p { strong { (said) } }
                 p { (texts.apps.deleting_is_final) }
@@ -252,17 +237,10 @@ pub(super) async fn delete(State(dashboard): State<Dashboard>, request: Request<
     .await
 }
 
-fn with_app(visit: &Visit<'_>, page: impl FnOnce(&App) -> Answered) -> Answered {
-    match visit.asked.chosen_app() {
-        Some(app) => page(app),
-        None => Ok(no_such_app(visit)),
-    }
-}
-
 fn no_such_app(visit: &Visit<'_>) -> Response<Body> {
     visit.unknown(visit.ready.asking.texts.apps.no_such_app)
 }
 
 fn heading(what: &str, app: &App) -> Markup {
-    html! { .heading { h1 { (what) ": " bdi { (app.name) } } } }
+    html! { (what) ": " bdi { (app.name) } }
 }

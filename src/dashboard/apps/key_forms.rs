@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::PATH;
 use crate::api::Query;
 use crate::catalog::Change;
-use crate::dashboard::forms::{Field, Problem, command, status, summary};
+use crate::dashboard::forms::{Field, Problem, command};
 use crate::dashboard::texts::Texts;
 use crate::dashboard::visit::{Answered, Visit, sent, shown, typed};
 use crate::dashboard::{Dashboard, respond};
@@ -139,21 +139,14 @@ fn new_form(visit: &Visit<'_>, typed: &Typed, problems: &[Problem]) -> Answered 
         hint,
         problems,
     };
-    let form = visit.form(
-        &address,
-        html! {
-            (field("name", texts.name, texts.apps.key_name_hint).text(&typed.name, &[]))
-            (permissions(typed, field("permission", texts.apps.what_it_may_do, ""), texts))
-            (field("allow", texts.apps.addresses, texts.apps.addresses_hint).lines(&typed.addresses))
-            (visit.buttons((texts.apps.make_key, "primary"), PATH))
-        },
-    )?;
-    let content = html! {
-        .heading { h1 { (texts.apps.new_key) } }
-        (summary(problems, texts))
-        section.card { (form) }
+    let fields = html! {
+        (field("name", texts.name, texts.apps.key_name_hint).text(&typed.name, &[]))
+        (permissions(typed, field("permission", texts.apps.what_it_may_do, ""), texts))
+        (field("allow", texts.apps.addresses, texts.apps.addresses_hint).lines(&typed.addresses))
+        (visit.buttons((texts.apps.make_key, "primary"), PATH))
     };
-    Ok(visit.page(status(problems), (texts.apps.new_key, &address), content))
+    let title = texts.apps.new_key;
+    visit.form_page((title, &address), html! { (title) }, problems, fields)
 }
 
 /// A box to tick for each permission, with what it allows.

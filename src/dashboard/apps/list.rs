@@ -6,11 +6,12 @@ use axum::http::{Request, Response, StatusCode};
 use maud::{Markup, html};
 
 use super::{PATH, app_forms, key_forms};
+use crate::count::preview_window;
 use crate::dashboard::Dashboard;
-use crate::dashboard::overview::{Desk, Subject};
 use crate::dashboard::start::PATH as START;
 use crate::dashboard::visit::{Answered, Visit, shown};
 use crate::model::{ApiKey, App, AppId};
+use crate::series::Window;
 use crate::store::{Scope, StoreError, Whose};
 
 /// `GET /ui/apps`
@@ -25,9 +26,10 @@ async fn page(visit: &Visit<'_>) -> Answered {
         return Ok(asking.busy());
     };
     let workspace = &visit.ready.workspace;
+    let window = preview_window(workspace, visit.dashboard.now());
     let mut apps = Vec::with_capacity(workspace.apps.len());
     for app in &workspace.apps {
-        apps.push((app, sessions(visit, app.id).await?));
+        apps.push((app, sessions(visit, app.id, &window).await?));
     }
     let is_live = |key: &&ApiKey| !key.revoked;
     let live: Vec<&ApiKey> = workspace.keys.iter().filter(is_live).collect();
@@ -66,35 +68,17 @@ struct Sessions {
     in_28_days: u64,
 }
 
-/// As the overview and the API count them; `None` while they are being counted.
-async fn sessions(visit: &Visit<'_>, app: AppId) -> Result<Option<Sessions>, StoreError> {
-    let asked = visit.asked.but(|asked| asked.app = Some(app));
-    let Ok(subject) = Subject::of(&asked) else {
-        return Ok(None);
-    };
-    let desk = Desk {
-        counter: visit.dashboard.counter(),
-        store: visit.dashboard.shared_store(),
-        asked: &asked,
-        subject: &subject,
-        now: visit.dashboard.now(),
-    };
-    let Ok(window) = desk.window() else {
-        return Ok(None);
-    };
+/// `None` while they are being counted.
+async fn sessions(visit: &Visit<'_>, app: AppId, window: &Window) -> Result<Option<Sessions>, StoreError> {
     let [first, .., today, end] = window.edges() else {
         return Ok(None);
     };
     let edges = [*first, *today, *end];
-    let store = visit.dashboard.store();
-    match store.count(Scope::App(app), Whose::Everyone, &edges).await {
-        Ok(counts) => Ok(Some(Sessions {
-            today: counts.last().copied().unwrap_or_default(),
-            in_28_days: counts.iter().sum(),
-        })),
-        Err(StoreError::Counting(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let counted = visit.count(Scope::App(app), Whose::Everyone, &edges).await?;
+    Ok(counted.map(|counts| Sessions {
+        today: counts.last().copied().unwrap_or_default(),
+        in_28_days: counts.iter().sum(),
+    }))
 }
 
 fn apps_table(visit: &Visit<'_>, apps: &[(&App, Option<Sessions>)]) -> Markup {

@@ -48,9 +48,20 @@ async fn page(visit: &Visit<'_>, refused: Option<&str>) -> Answered {
     let Some(_turn) = visit.dashboard.turn().await else {
         return Ok(asking.busy());
     };
-    let mut segments = Vec::with_capacity(visit.ready.workspace.segments.len());
-    for segment in &visit.ready.workspace.segments {
-        segments.push((segment, sessions(visit, segment).await?));
+    let workspace = &visit.ready.workspace;
+    let scope = Scope::Workspace(workspace.workspace.id);
+    let window = preview_window(workspace, visit.dashboard.now());
+    let ends: Vec<i64> = window
+        .edges()
+        .first()
+        .into_iter()
+        .chain(window.edges().last())
+        .copied()
+        .collect();
+    let mut segments = Vec::with_capacity(workspace.segments.len());
+    for segment in &workspace.segments {
+        let counted = visit.count(scope, Whose::Filter(&segment.filter), &ends).await?;
+        segments.push((segment, counted.map(|counts| counts.iter().sum())));
     }
     let content = html! {
         .heading { h1 { (texts.segments.title) } p.range { (texts.segments.about) } }
@@ -69,24 +80,6 @@ async fn page(visit: &Visit<'_>, refused: Option<&str>) -> Answered {
     };
     let address = visit.link(PATH);
     Ok(visit.page(status, (texts.segments.title, &address), content))
-}
-
-/// Sessions of the last 28 days; `None` while they are being counted.
-async fn sessions(visit: &Visit<'_>, segment: &Segment) -> Result<Option<u64>, StoreError> {
-    let workspace = &visit.ready.workspace;
-    let window = preview_window(workspace, visit.dashboard.now());
-    let (Some(first), Some(end)) = (window.edges().first(), window.edges().last()) else {
-        return Ok(None);
-    };
-    let (scope, whose) = (
-        Scope::Workspace(workspace.workspace.id),
-        Whose::Filter(&segment.filter),
-    );
-    match visit.dashboard.store().count(scope, whose, &[*first, *end]).await {
-        Ok(counts) => Ok(Some(counts.into_iter().sum())),
-        Err(StoreError::Counting(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 fn table(visit: &Visit<'_>, segments: &[(&Segment, Option<u64>)]) -> Result<Markup, StoreError> {
