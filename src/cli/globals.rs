@@ -241,9 +241,14 @@ mod tests {
         assert_eq!(found([given(Some("flag"), None), both("a"), nothing()]), "flag");
         assert_eq!(found([nothing(), nothing(), nothing()]), DEFAULT_DATA);
         assert!(place([both("http://x"), nothing(), nothing()]).is_err());
-        let empty = place([given(Some(""), None), nothing(), nothing()]);
-        let said = empty.unwrap_err().to_string();
-        assert!(said.contains("data is empty; name a directory"), "{said}");
+        let empty = || given(Some(""), None);
+        let typed = place([empty(), nothing(), nothing()]).unwrap_err();
+        let first = "error: data is empty; name a directory";
+        assert_eq!(typed.to_string().lines().next(), Some(first));
+        assert!(super::super::wrong_usage(&typed).is_some());
+        let in_a_file = place([nothing(), nothing(), empty()]).unwrap_err();
+        assert_eq!(in_a_file.to_string(), "data is empty; name a directory");
+        assert!(super::super::wrong_usage(&in_a_file).is_none());
         assert!(place([nothing(), given(None, Some("")), nothing()]).is_err());
     }
 

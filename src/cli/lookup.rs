@@ -58,12 +58,15 @@ pub(super) fn workspaces(catalog: &Catalog, given: Option<&str>) -> anyhow::Resu
 pub(super) fn app<'a>(workspace: &'a WorkspaceEntry, given: &str) -> anyhow::Result<&'a App> {
     workspace.find_app(given).ok_or_else(|| {
         let owner = &workspace.workspace.name;
-        if workspace.apps.is_empty() { anyhow!(
+        if workspace.apps.is_empty() {
+            return anyhow!(
                 "there is no app '{given}': workspace '{owner}' has no apps yet; 'sessionmeter app create' makes one"
-            ) } else { anyhow!(
-                "there is no app '{given}' in workspace '{owner}'; its apps are {}",
-                quoted_list(workspace.apps.iter().map(|app| app.name.as_str()))
-            ) }
+            );
+        }
+        anyhow!(
+            "there is no app '{given}' in workspace '{owner}'; its apps are {}",
+            quoted_list(workspace.apps.iter().map(|app| app.name.as_str()))
+        )
     })
 }
 
