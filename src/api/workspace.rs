@@ -76,7 +76,7 @@ pub(super) async fn workspace(
         id: entry.workspace.id,
         name: entry.workspace.name.as_str(),
         time_zone: &entry.workspace.time_zone,
-        first_weekday: entry.workspace.first_weekday().as_str(),
+        first_weekday: entry.workspace.first_weekday.as_str(),
         apps: apps.collect(),
     };
     json(StatusCode::OK, &described)

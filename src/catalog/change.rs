@@ -5,7 +5,7 @@ use super::records::{AppRecord, KeyRecord, Record, Records, SegmentRecord, Works
 use super::refusal::Refusal;
 use crate::model::{
     AppId, DEFAULT_SEGMENT_LIMIT, KeyId, Millis, Name, NewApp, NewKey, NewSegment, NewWorkspace, RateLimits,
-    SegmentChange, SegmentId, WorkspaceId,
+    Retention, SegmentChange, SegmentId, Weekday, WorkspaceId,
 };
 
 /// A change of the catalog: all of it is made, or nothing.
@@ -52,6 +52,10 @@ pub struct WorkspaceChange {
     pub recording_limit: Option<u64>,
     /// How many segments may have analytics tracking on; those that have it keep it. 0 lifts the limit.
     pub segment_limit: Option<u32>,
+    /// How long sessions are kept one by one; `Some(None)`: for ever.
+    pub retention: Option<Option<Retention>>,
+    /// The day on which its weeks begin.
+    pub first_weekday: Option<Weekday>,
 }
 
 /// What a change does to the rows of a catalog.
@@ -215,6 +219,8 @@ impl Draft {
             export_limit: limits.export,
             recording_limit: limits.recording,
             segment_limit: DEFAULT_SEGMENT_LIMIT,
+            retention_days: 0,
+            first_weekday: Weekday::default().as_str().to_owned(),
             created_at: self.now,
         })
     }
@@ -227,6 +233,12 @@ impl Draft {
             export_limit: change.export_limit.unwrap_or(known.export_limit),
             recording_limit: change.recording_limit.unwrap_or(known.recording_limit),
             segment_limit: change.segment_limit.unwrap_or(known.segment_limit),
+            retention_days: change.retention.map_or(known.retention_days, |retention| {
+                retention.map_or(0, Retention::days)
+            }),
+            first_weekday: change
+                .first_weekday
+                .map_or(known.first_weekday, |day| day.as_str().to_owned()),
             ..known
         })
     }

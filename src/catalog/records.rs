@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ApiKey, App, KeyHash, Millis, Name, PermissionError, Permissions, RateLimits, Segment, SegmentNotes,
-    Workspace,
+    ApiKey, App, KeyHash, Millis, Name, PermissionError, Permissions, RateLimits, Retention, Segment,
+    SegmentNotes, Weekday, Workspace,
 };
 use crate::series::Zone;
 
@@ -29,8 +29,19 @@ pub struct WorkspaceRecord {
     pub recording_limit: u64,
     /// Segments that may be tracked; 0: any number.
     pub segment_limit: u32,
+    /// Days for which sessions are kept one by one; 0: for ever.
+    #[serde(default)]
+    pub retention_days: u32,
+    /// In English, lower case.
+    #[serde(default = "first_weekday")]
+    pub first_weekday: String,
     /// When it was created.
     pub created_at: Millis,
+}
+
+/// Of workspaces of earlier versions.
+fn first_weekday() -> String {
+    Weekday::default().as_str().to_owned()
 }
 
 /// An app.
@@ -220,6 +231,17 @@ fn name(text: &str) -> Result<Name, String> {
     Name::stored(text.to_owned()).map_err(|error| error.to_string())
 }
 
+fn retention(days: u32) -> Result<Option<Retention>, String> {
+    match days {
+        0 => Ok(None),
+        days => {
+            let retention =
+                Retention::new(days).ok_or_else(|| format!("it has a retention of {days} days"))?;
+            Ok(Some(retention))
+        }
+    }
+}
+
 impl WorkspaceRecord {
     /// The workspace and its zone, or what can't be read.
     pub(super) fn read(&self) -> Result<(Workspace, Zone), String> {
@@ -234,6 +256,8 @@ impl WorkspaceRecord {
                 recording: self.recording_limit,
             },
             segment_limit: self.segment_limit,
+            retention: retention(self.retention_days)?,
+            first_weekday: read::<Weekday>("day of the week", &self.first_weekday)?,
         };
         Ok((workspace, zone))
     }

@@ -51,6 +51,8 @@ pub(super) async fn run(VerifyArgs {}: VerifyArgs, globals: &Globals) -> anyhow:
 struct FoundJson<'a> {
     agrees: bool,
     sessions: u64,
+    /// Of sealed days, which are there as counts alone.
+    sealed_sessions: u64,
     counters: u64,
     mismatches: Vec<MismatchJson>,
     damages: &'a [String],
@@ -82,6 +84,7 @@ fn print_found(found: &Verification) -> anyhow::Result<()> {
     print_json(&FoundJson {
         agrees: found.agrees(),
         sessions: found.sessions,
+        sealed_sessions: found.sealed,
         counters: found.counters,
         mismatches,
         damages: &found.damages,
@@ -95,6 +98,12 @@ fn summary(found: &Verification, catalog: &Catalog) -> String {
         thousands(found.counters),
         if found.agrees() { ": everything agrees" } else { "" }
     )];
+    if found.sealed > 0 {
+        lines.push(format!(
+            "  {} more sessions are older than the retention: only their counts are kept",
+            thousands(found.sealed)
+        ));
+    }
     lines.extend(
         found
             .damages
@@ -149,6 +158,7 @@ mod tests {
         };
         let found = Verification {
             sessions: 1_002,
+            sealed: 0,
             counters: 12,
             mismatches: vec![mismatch; 12],
             damages: vec!["torn page".to_owned()],

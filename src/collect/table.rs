@@ -393,6 +393,8 @@ mod tests {
                 time_zone: "UTC".into(),
                 rate_limits: RateLimits::default(),
                 segment_limit: 0,
+                retention: None,
+                first_weekday: crate::model::Weekday::default(),
             },
             zone: crate::series::Zone::utc(),
             apps: Vec::new(),

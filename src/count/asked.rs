@@ -45,7 +45,7 @@ impl Asked {
         now: Millis,
     ) -> Result<Self, QuestionError> {
         check(question)?;
-        let weeks_begin = workspace.workspace.first_weekday().days_since_monday();
+        let weeks_begin = workspace.workspace.first_weekday.days_since_monday();
         let of_range =
             |range: &Range| Window::of_range(&workspace.zone, question.step, weeks_begin, range, now);
         let window = of_range(&question.range)?;

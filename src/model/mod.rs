@@ -13,6 +13,7 @@ mod name;
 mod named;
 mod network;
 mod properties;
+mod retention;
 mod segment;
 mod session;
 mod stored;
@@ -33,6 +34,7 @@ pub use properties::{
     AttributeValue, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_RECORDED_ATTRIBUTES, MAX_VALUE_BYTES, Properties,
     PropertyError, PropertyFields,
 };
+pub use retention::Retention;
 pub use segment::{
     DEFAULT_SEGMENT_LIMIT, NewSegment, Segment, SegmentChange, SegmentNotes, SegmentNotesError,
 };
@@ -42,4 +44,4 @@ pub use session::{
 };
 pub use stored::{StoredProperties, is_stored_attributes, is_stored_properties};
 pub use user_attributes::{MAX_USER_ATTRIBUTES, UserAttributes, UserUpdate, UserUpdateError};
-pub use workspace::{DEFAULT_RATE_LIMIT, NewWorkspace, RateLimits, Weekday, Workspace};
+pub use workspace::{DEFAULT_RATE_LIMIT, NewWorkspace, RateLimits, Weekday, WeekdayError, Workspace};

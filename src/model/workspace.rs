@@ -1,6 +1,8 @@
 //! A workspace: the tenant.
 
-use super::{Name, WorkspaceId};
+use std::str::FromStr;
+
+use super::{Name, Retention, WorkspaceId};
 
 /// Requests per clock hour that a workspace has where nothing else is configured.
 pub const DEFAULT_RATE_LIMIT: u64 = 250_000;
@@ -68,6 +70,11 @@ impl Weekday {
         }
     }
 
+    /// All of them, as messages name them.
+    pub fn names() -> String {
+        Self::ALL.map(Self::as_str).join(", ")
+    }
+
     /// Days since Monday.
     pub fn days_since_monday(self) -> i64 {
         match self {
@@ -79,6 +86,21 @@ impl Weekday {
             Self::Saturday => 5,
             Self::Sunday => 6,
         }
+    }
+}
+
+/// No day of the week.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of {}, received '{}'", Weekday::names(), .0.chars().take(100).collect::<String>())]
+pub struct WeekdayError(String);
+
+impl FromStr for Weekday {
+    type Err = WeekdayError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_meant = |day: &Self| day.as_str().eq_ignore_ascii_case(text);
+        let day = Self::ALL.into_iter().find(is_meant);
+        day.ok_or_else(|| WeekdayError(text.to_owned()))
     }
 }
 
@@ -95,13 +117,10 @@ pub struct Workspace {
     pub rate_limits: RateLimits,
     /// Segments that may have analytics tracking on.
     pub segment_limit: u32,
-}
-
-impl Workspace {
-    /// The day on which its weeks begin. No workspace can choose another one yet.
-    pub fn first_weekday(&self) -> Weekday {
-        Weekday::default()
-    }
+    /// How long sessions are kept one by one; `None`: for ever.
+    pub retention: Option<Retention>,
+    /// The day on which its weeks begin.
+    pub first_weekday: Weekday,
 }
 
 /// What is needed to create a workspace.

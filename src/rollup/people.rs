@@ -39,6 +39,16 @@ impl People {
         self.lengths.push(u32::try_from(length).unwrap_or(u32::MAX));
     }
 
+    /// Of persons, ascending, each with its visits in the order of their latest start.
+    pub fn from_persons(persons: impl IntoIterator<Item = (u64, Vec<Visit>)>) -> Self {
+        let mut people = Self::default();
+        for (person, visits) in persons {
+            people.push(person, visits);
+        }
+        people.complete();
+        people
+    }
+
     /// How many persons there are.
     pub fn len(&self) -> usize {
         self.persons.len()

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{StoreError, Verification};
 use crate::catalog::{Catalog, Change, Records};
-use crate::model::{KeyId, Millis};
+use crate::model::{KeyId, Millis, WorkspaceId};
 
 /// How large the store is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,6 +24,15 @@ pub struct Usage {
     pub findings: u64,
 }
 
+/// What sealing came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sealing {
+    /// Days of apps that were sealed.
+    pub days: u64,
+    /// Sessions that were removed with them.
+    pub sessions: u64,
+}
+
 /// Hears how many percent of a long work are done.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
@@ -32,6 +41,14 @@ pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 pub trait Administration: Send + Sync + 'static {
     /// Workspaces with their apps, keys and segments, as of at most a second ago; own changes at once.
     fn catalog(&self) -> Arc<Catalog>;
+
+    /// Seals the days of a workspace that are older than its retention: their sessions go, their rollups stay and answer
+    /// everything. Some days at a time, in steps that each survive a power cut and may be begun again; `progress` hears how many
+    /// percent are done. A workspace without a retention has no such days.
+    async fn seal(&self, workspace: WorkspaceId, progress: Progress) -> Result<Sealing, StoreError> {
+        let _ = (workspace, progress);
+        Ok(Sealing::default())
+    }
 
     /// Looks for changes by other processes: after this, [`Administration::catalog`] has all that was committed before the call.
     /// Cheap where nothing changed.

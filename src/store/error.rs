@@ -38,9 +38,9 @@ impl StoreError {
         }
     }
 
-    /// Somebody else deleted what the call refers to while it was under way.
+    /// Somebody else deleted what the call refers to while it was under way, or sealed its days.
     pub(super) fn changed_meanwhile() -> Self {
-        Self::Unavailable("an app or workspace was deleted meanwhile; try again".into())
+        Self::Unavailable("an app or workspace was changed or deleted meanwhile; try again".into())
     }
 
     /// There is no such thing.

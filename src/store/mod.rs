@@ -14,11 +14,12 @@ mod published;
 mod recent;
 pub mod records;
 mod rollups;
+pub mod sealed;
 mod sessions;
 pub mod sqlite;
 mod verification;
 
-pub use administration::{Administration, Progress, Usage};
+pub use administration::{Administration, Progress, Sealing, Usage};
 pub use error::StoreError;
 pub use place::Place;
 pub use rollups::{DayVersion, Rollups, Scope, Users, Version, Whose, all_time, count_patiently};

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use super::StoreError;
 use super::records::{SessionRecord, UserRecord};
+use super::sealed::SealedDay;
 use crate::model::{AppId, Identities, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
 
 /// What became of one delivered session.
@@ -94,4 +95,21 @@ pub trait Sessions: Send + Sync + 'static {
     /// Takes over sessions of another store, with the properties that they were recorded with; durable and counted when this
     /// returns. Their apps must be there.
     async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError>;
+
+    /// Hands out the sealed days of a workspace; when nobody receives any more, this ends.
+    async fn dump_sealed(
+        &self,
+        workspace: WorkspaceId,
+        days: mpsc::Sender<SealedDay>,
+    ) -> Result<(), StoreError> {
+        let _ = (workspace, days);
+        Ok(())
+    }
+
+    /// Takes over a sealed day of another store, in the place of whatever is there of that day; durable and counted when this
+    /// returns. Its app must be there.
+    async fn adopt_sealed(&self, day: SealedDay) -> Result<(), StoreError> {
+        let _ = day;
+        Ok(())
+    }
 }

@@ -22,6 +22,8 @@ pub struct Mismatch {
 pub struct Verification {
     /// Sessions that were walked.
     pub sessions: u64,
+    /// Sessions of sealed days, which are there as counts alone.
+    pub sealed: u64,
     /// Quarter-hour counters that were compared.
     pub counters: u64,
     /// Counters that disagree, the first hundred.

@@ -291,7 +291,7 @@ impl Asked {
         Units {
             zone: &self.workspace.zone,
             step: self.step,
-            weeks_begin: self.workspace.workspace.first_weekday().days_since_monday(),
+            weeks_begin: self.workspace.workspace.first_weekday.days_since_monday(),
         }
     }
 

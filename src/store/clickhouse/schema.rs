@@ -9,7 +9,9 @@ use super::tables::{HASHED, ROW_HASH, Table, everywhere};
 use crate::store::{Role, StoreError};
 
 /// The newest version that this program knows.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
+/// The version from which on only tables were added.
+const ADDED_TO: u32 = 4;
 
 /// Tables of earlier versions, of which nothing is needed any more: the first two once their rows are copied.
 const FORMER: [&str; 8] = [
@@ -75,12 +77,17 @@ pub(super) async fn prepare(engine: &Engine, role: Role) -> Result<String, Store
         }
         let secret = secret(engine).await?.ok_or_else(no_secret)?;
         create(engine, &Table::ALL, &Secret::in_sql(&secret)).await?;
-        if before > 0 {
+        if before > 0 && before < ADDED_TO {
             tracing::warn!(
                 "the store in ClickHouse has format {before} and gets format {VERSION}: persons get numbers, days are \
                  counted anew; processes of older versions must have ended"
             );
             migrate(engine, &secret).await?;
+        } else if before > 0 {
+            tracing::warn!(
+                "the store in ClickHouse has format {before} and gets format {VERSION}: it gets room for days whose sessions \
+                 retention removes; processes of older versions must have ended"
+            );
         }
         engine
             .insert(Table::Format, &[Version { version: VERSION }])

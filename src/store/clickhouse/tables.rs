@@ -41,6 +41,10 @@ pub(super) enum Table {
     Rollups,
     /// Who may look at the dashboard.
     Access,
+    /// Days whose sessions are gone, counted.
+    Sealed,
+    /// Ids of persons who have visits on sealed days.
+    Names,
 }
 
 struct Definition {
@@ -59,7 +63,7 @@ struct Definition {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Format,
         Self::Secret,
         Self::Locks,
@@ -72,6 +76,8 @@ impl Table {
         Self::Ends,
         Self::Rollups,
         Self::Access,
+        Self::Sealed,
+        Self::Names,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -88,6 +94,8 @@ impl Table {
             Self::Ends => "session_ends",
             Self::Rollups => "rollups",
             Self::Access => "access",
+            Self::Sealed => "sealed",
+            Self::Names => "names",
         }
     }
 
@@ -212,6 +220,25 @@ impl Table {
                 columns: "kind UInt8, id String, version UInt64, deleted UInt8, expires_at Int64, content String",
                 version: Some("version"),
                 key: "(kind, id)",
+                ..small
+            },
+            // sessions, content: number and sum of hashes of the sessions that were counted; version: a later one counts more;
+            // totals, cells, people: see `kept`.
+            Self::Sealed => Definition {
+                columns: "app UUID, day UInt16, version UInt64, sessions UInt64, content UInt64, totals String, cells String, people String",
+                version: Some("version"),
+                key: "(app, day)",
+                shard: "day",
+                granularity: 64,
+                ..small
+            },
+            // person: the number in sessions and rollups; kind: see `people`.
+            Self::Names => Definition {
+                columns: "workspace UUID, person UInt64, kind UInt8, id String, version UInt64",
+                version: Some("version"),
+                key: "(workspace, person)",
+                shard: "person",
+                granularity: 512,
                 ..small
             },
         }

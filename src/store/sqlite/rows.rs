@@ -66,6 +66,8 @@ fn workspace(row: &Row<'_>) -> Result<WorkspaceRecord, StoreError> {
         export_limit: limit(row, "export_limit")?,
         recording_limit: limit(row, "recording_limit")?,
         segment_limit: row.get("segment_limit")?,
+        retention_days: row.get("retention_days")?,
+        first_weekday: row.get("first_weekday")?,
         created_at: row.get("created_at")?,
     })
 }
@@ -129,6 +131,8 @@ pub(super) fn save(connection: &Connection, records: &Records) -> Result<(), Sto
                 stored(workspace.export_limit),
                 stored(workspace.recording_limit),
                 workspace.segment_limit,
+                workspace.retention_days,
+                workspace.first_weekday,
                 workspace.created_at
             ],
         )?;

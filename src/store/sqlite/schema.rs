@@ -28,7 +28,7 @@ struct Migration {
 }
 
 /// Migration n brings format n to format n + 1. Never change one that was released; add another.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         sql: include_str!("migrations/0001_initial.sql"),
         more: None,
@@ -53,6 +53,11 @@ const MIGRATIONS: [Migration; 5] = [
         sql: include_str!("migrations/0005_deletion.sql"),
         more: None,
         words: "users can be forgotten and apps deleted; nothing is read or rewritten",
+    },
+    Migration {
+        sql: include_str!("migrations/0006_retention.sql"),
+        more: None,
+        words: "workspaces have a retention and a first day of the week; nothing else is touched",
     },
 ];
 

@@ -1,0 +1,6 @@
+-- Store format 6: sessions of old days can go while their rollups stay, and weeks begin on a day of the workspace's choice.
+
+-- Days for which sessions are kept one by one; 0: for ever. Days that are older are sealed: days.sealed is 1, and their rows of
+-- day_cells and day_people, with the number of the day, are the truth.
+ALTER TABLE workspaces ADD COLUMN retention_days INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE workspaces ADD COLUMN first_weekday TEXT NOT NULL DEFAULT 'monday';
