@@ -17,6 +17,9 @@ pub enum Change {
     CreateWorkspace(NewWorkspace),
     /// Changes a workspace.
     ChangeWorkspace(WorkspaceId, WorkspaceChange),
+    /// Sessions of days (since 1970-01-01) before this one are refused from now on, since these days are going to be sealed. An
+    /// earlier day than the one that is known changes nothing.
+    Seal(WorkspaceId, i64),
     /// The workspace is gone with all that is in it: apps with their sessions, keys, segments, what is known of its users.
     DeleteWorkspace(WorkspaceId),
     /// Adds an app.
@@ -115,6 +118,7 @@ impl Draft {
             Change::First(workspace, app, key) => self.first(workspace, app, key),
             Change::CreateWorkspace(new) => self.create_workspace(new),
             Change::ChangeWorkspace(id, change) => self.change_workspace(id, change),
+            Change::Seal(id, day) => self.seal(id, day),
             Change::DeleteWorkspace(id) => self.delete_workspace(id),
             Change::CreateApp(owner, new) => self.create_app(owner, new),
             Change::RenameApp(id, name) => self.rename_app(id, &name),
@@ -220,6 +224,7 @@ impl Draft {
             recording_limit: limits.recording,
             segment_limit: DEFAULT_SEGMENT_LIMIT,
             retention_days: 0,
+            sealed_before: 0,
             first_weekday: Weekday::default().as_str().to_owned(),
             created_at: self.now,
         })
@@ -241,6 +246,13 @@ impl Draft {
                 .map_or(known.first_weekday, |day| day.as_str().to_owned()),
             ..known
         })
+    }
+
+    fn seal(&mut self, id: WorkspaceId, day: i64) -> Result<(), Refusal> {
+        let mut workspace: WorkspaceRecord = self.find(&id.to_string())?;
+        workspace.sealed_before = workspace.sealed_before.max(day);
+        self.put(workspace);
+        Ok(())
     }
 
     fn delete_workspace(&mut self, id: WorkspaceId) -> Result<(), Refusal> {

@@ -32,6 +32,9 @@ pub struct WorkspaceRecord {
     /// Days for which sessions are kept one by one; 0: for ever.
     #[serde(default)]
     pub retention_days: u32,
+    /// The first day (days since 1970-01-01) that was not to be sealed when days were sealed last; 0: none ever was.
+    #[serde(default)]
+    pub sealed_before: i64,
     /// In English, lower case.
     #[serde(default = "first_weekday")]
     pub first_weekday: String,
@@ -257,6 +260,7 @@ impl WorkspaceRecord {
             },
             segment_limit: self.segment_limit,
             retention: retention(self.retention_days)?,
+            sealed_before: self.sealed_before,
             first_weekday: read::<Weekday>("day of the week", &self.first_weekday)?,
         };
         Ok((workspace, zone))

@@ -394,6 +394,7 @@ mod tests {
                 rate_limits: RateLimits::default(),
                 segment_limit: 0,
                 retention: None,
+                sealed_before: 0,
                 first_weekday: crate::model::Weekday::default(),
             },
             zone: crate::series::Zone::utc(),

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Name, Retention, WorkspaceId};
+use super::{Millis, Name, Retention, WorkspaceId};
 
 /// Requests per clock hour that a workspace has where nothing else is configured.
 pub const DEFAULT_RATE_LIMIT: u64 = 250_000;
@@ -119,8 +119,20 @@ pub struct Workspace {
     pub segment_limit: u32,
     /// How long sessions are kept one by one; `None`: for ever.
     pub retention: Option<Retention>,
+    /// The first UTC day (days since 1970-01-01) that was not to be sealed when days were sealed last; 0: none ever was.
+    pub sealed_before: i64,
     /// The day on which its weeks begin.
     pub first_weekday: Weekday,
+}
+
+impl Workspace {
+    /// The first UTC day (days since 1970-01-01) whose sessions are taken at `now`; `None`: there is no limit. Of days that were
+    /// sealed none are, whatever the retention is now.
+    pub fn first_day(&self, now: Millis) -> Option<i64> {
+        let retained = self.retention.map(|retention| retention.first_day(now));
+        let sealed = (self.sealed_before > 0).then_some(self.sealed_before);
+        retained.max(sealed)
+    }
 }
 
 /// What is needed to create a workspace.

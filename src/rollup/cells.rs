@@ -1,9 +1,10 @@
 //! Sessions of a day by combination of properties and quarter hour.
 
+use std::collections::HashSet;
 use std::io;
 
 use super::codec::{self, FormError, Reader};
-use super::{QUARTERS, Quarters};
+use super::{People, QUARTERS, Quarters};
 
 /// The number of the form that is written.
 const FORM: u8 = 1;
@@ -69,6 +70,16 @@ impl Cells {
             let cells = quarters.iter().zip(counts);
             cells.map(move |(quarter, count)| (combination, *quarter, *count))
         })
+    }
+
+    /// Whether each visit is one of these sessions, as it is where both are of one day.
+    pub fn covers(&self, people: &People) -> bool {
+        let cells: HashSet<(u64, u8)> = self
+            .iter()
+            .map(|(combination, quarter, _)| (combination, quarter))
+            .collect();
+        let mut visits = people.iter().flat_map(|(_, visits)| visits);
+        visits.all(|visit| cells.contains(&(visit.combination, visit.quarter)))
     }
 
     /// Sessions by quarter hour of the combinations for which `belongs` says yes.

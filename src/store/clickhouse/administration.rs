@@ -41,12 +41,15 @@ async fn remove(inner: &Inner, apps: &[AppId], workspace: Option<WorkspaceId>) -
     let mut rows = Vec::new();
     if !apps.is_empty() {
         let condition = format!("app IN ({})", literals(apps.iter().copied()));
-        rows.extend([Table::Sessions, Table::Ends, Table::Rollups].map(|table| (table, condition.clone())));
+        rows.extend(
+            [Table::Sessions, Table::Ends, Table::Rollups, Table::Sealed]
+                .map(|table| (table, condition.clone())),
+        );
     }
     if let Some(workspace) = workspace {
         inner.users.keep_version(engine).await?;
         let condition = format!("workspace = toUUID('{workspace}')");
-        rows.extend([Table::Users, Table::People].map(|table| (table, condition.clone())));
+        rows.extend([Table::Users, Table::People, Table::Names].map(|table| (table, condition.clone())));
     }
     let removals = rows.into_iter().map(|(table, condition)| async move {
         let rows = Rows { table, condition };

@@ -16,7 +16,7 @@ use super::engine::Engine;
 use super::ids::{self, AppDay, WireId};
 use super::literals::{list, literals};
 use super::parts::{self, Change, Parts};
-use super::tables;
+use super::{sealed, tables};
 use crate::model::AppId;
 use crate::store::StoreError;
 
@@ -356,10 +356,28 @@ async fn read(engine: &Engine, wanted: &Wanted) -> Result<BTreeMap<AppDay, Hash>
             list(days)
         ));
     }
-    hashes(engine, &conditions.join(" OR ")).await
+    let condition = conditions.join(" OR ");
+    let oldest = wanted.range.map(|(first, _)| first).into_iter();
+    let oldest = oldest.chain(wanted.days.iter().map(|(_, day)| *day)).min();
+    match oldest.filter(|day| sealed::may_be(*day)) {
+        Some(_) => hashes(engine, &condition).await,
+        None => of_sessions(engine, &condition).await,
+    }
 }
 
+/// What days hold: sealed ones what their rows say, others their sessions. The former are looked for last, since a day's sessions
+/// go when it has its row.
 async fn hashes(engine: &Engine, condition: &str) -> Result<BTreeMap<AppDay, Hash>, StoreError> {
+    let mut days = of_sessions(engine, condition).await?;
+    days.extend(sealed::hashes(engine, condition).await?);
+    Ok(days)
+}
+
+/// What the sessions of days hold.
+pub(super) async fn of_sessions(
+    engine: &Engine,
+    condition: &str,
+) -> Result<BTreeMap<AppDay, Hash>, StoreError> {
     let sql = format!(
         "SELECT app, day, count() AS n, sum(row_hash) AS hash FROM {} WHERE {condition} GROUP BY app, day",
         tables::hashed_sessions(engine.address()),

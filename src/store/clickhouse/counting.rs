@@ -24,6 +24,8 @@ use crate::store::StoreError;
 const COUNTED: u64 = 1_000_000;
 /// Days of apps that are counted by one statement.
 const MANY: usize = 2_000;
+/// Days of which a statement rather names the first and the last than each.
+pub(super) const MANY_DAYS: u16 = 1_000;
 /// How long a statement is begun again whose answer breaks off, and after which pause, at first.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);

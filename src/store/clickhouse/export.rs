@@ -15,6 +15,7 @@ use super::failure;
 use super::ids::{self, WireId};
 use super::literals::literals;
 use super::recording::NO_DURATION;
+use super::sealed;
 use super::tables::Table;
 use crate::model::{AppId, MAX_DURATION_MILLIS, Millis, Properties, Session, StoredSession};
 use crate::store::records::{Forgotten, handed_out};
@@ -201,6 +202,11 @@ async fn plan(
         literals(apps.iter().copied())
     );
     let rows: Vec<DayRow> = engine.rows(&sql).await?;
+    let sealed = sealed::among(engine, rows.iter().map(|row| (ids::app_of(row.app), row.day))).await?;
+    let rows = rows
+        .iter()
+        .filter(|row| !sealed.contains_key(&(ids::app_of(row.app), row.day)));
+    let rows: Vec<&DayRow> = rows.collect();
     let until = rows.iter().map(|row| row.latest).min().unwrap_or_default();
     let order: HashMap<AppId, usize> = apps.iter().copied().zip(0..).collect();
     let mut days: Vec<(AppId, u16, u64)> = rows

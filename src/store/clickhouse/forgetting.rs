@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use foldhash::HashSet;
 
-use super::literals::{array, literals, quoted};
+use super::literals::{array, list, literals, quoted};
 use super::mutations::Rows;
 use super::people::{DEVICE, Person, USER};
 use super::tables::Table;
-use super::{Inner, SEEN, catalog};
+use super::{Inner, SEEN, catalog, lock, sealing};
 use crate::model::{Identities, IdentityKind, WorkspaceId};
 use crate::store::StoreError;
 
@@ -36,6 +36,7 @@ pub(super) async fn forget(
         );
         known.extend(engine.rows::<String>(&sql).await?);
     }
+    known.extend(named(store, workspace, kind, people).await?);
     if kind == USER {
         known.extend(store.users.forget(engine, workspace, &asked).await?);
     }
@@ -48,6 +49,7 @@ pub(super) async fn forget(
     // From then on every process gives whoever comes back another number.
     tokio::time::sleep(SEEN).await;
     if apps.is_empty() {
+        forget_names(store, workspace, kind, people).await?;
         return Ok(known.len() as u64);
     }
     let now = store.clock.precedence(engine).await?;
@@ -69,5 +71,47 @@ pub(super) async fn forget(
         IdentityKind::Device => "device_id = '', person = person",
     };
     rows.set(engine, values).await?;
+    // Whoever was sealing days meanwhile may have written ids that are gone now.
+    forget_names(store, workspace, kind, people)
+        .await
+        .map_err(StoreError::partly)?;
     Ok(known.len() as u64)
+}
+
+/// Removes the ids of those who have visits on sealed days, while nobody writes any.
+async fn forget_names(
+    store: &Inner,
+    workspace: WorkspaceId,
+    kind: u8,
+    people: &Identities,
+) -> Result<(), StoreError> {
+    lock::with(&store.engine, sealing::LOCK, async |_| {
+        let rows = Rows {
+            table: Table::Names,
+            condition: of_names(workspace, kind, people),
+        };
+        rows.remove(&store.engine).await
+    })
+    .await
+}
+
+/// Those of these who have visits on sealed days.
+async fn named(
+    store: &Inner,
+    workspace: WorkspaceId,
+    kind: u8,
+    people: &Identities,
+) -> Result<Vec<String>, StoreError> {
+    let sql = format!(
+        "SELECT DISTINCT id FROM {}.{} WHERE {}",
+        store.engine.address().database,
+        Table::Names.name(),
+        of_names(workspace, kind, people)
+    );
+    store.engine.rows(&sql).await
+}
+
+fn of_names(workspace: WorkspaceId, kind: u8, people: &Identities) -> String {
+    let ids = list(people.ids().map(quoted));
+    format!("workspace = toUUID('{workspace}') AND kind = {kind} AND id IN ({ids})")
 }

@@ -12,6 +12,7 @@ use super::counting::{Counted, Origin};
 use super::engine::Engine;
 use super::ids::{self, AppDay, WireId};
 use super::literals::literals;
+use super::sealed;
 use super::tables::Table;
 use crate::model::AppId;
 use crate::rollup::{Cells, Label, People, Totals};
@@ -21,6 +22,8 @@ use crate::store::StoreError;
 pub(super) trait Kept: Sized {
     /// Its number in the table.
     const KIND: u8;
+    /// Its column in the table of sealed days.
+    const COLUMN: &'static str;
 
     fn encode(&self, label: Label) -> std::io::Result<Vec<u8>>;
     /// Why it can't be read, in words.
@@ -29,6 +32,7 @@ pub(super) trait Kept: Sized {
 
 impl Kept for Totals {
     const KIND: u8 = 1;
+    const COLUMN: &'static str = "totals";
 
     fn encode(&self, label: Label) -> std::io::Result<Vec<u8>> {
         Ok(self.encode(label))
@@ -41,6 +45,7 @@ impl Kept for Totals {
 
 impl Kept for Cells {
     const KIND: u8 = 2;
+    const COLUMN: &'static str = "cells";
 
     fn encode(&self, _: Label) -> std::io::Result<Vec<u8>> {
         self.encode()
@@ -53,6 +58,7 @@ impl Kept for Cells {
 
 impl Kept for People {
     const KIND: u8 = 3;
+    const COLUMN: &'static str = "people";
 
     fn encode(&self, _: Label) -> std::io::Result<Vec<u8>> {
         self.encode()
@@ -86,7 +92,8 @@ struct OriginRow {
     hash: u64,
 }
 
-fn label((app, day): AppDay, origin: &Origin) -> Label {
+/// Of whose day it is, and what was counted.
+pub(super) fn label((app, day): AppDay, origin: &Origin) -> Label {
     let number = |bits: u64| i64::from_ne_bytes(bits.to_ne_bytes());
     Label {
         app: number(ids::app(app).1),
@@ -112,7 +119,7 @@ impl KeptRow {
 }
 
 /// What is kept of days that hold these rows, of two of a day the later one, as merges leave it. What can't be read is left
-/// out, and counted again.
+/// out, and counted again. Of a sealed day it is always kept.
 pub(super) async fn read<T: Kept>(
     engine: &Engine,
     days: &BTreeMap<AppDay, Hash>,
@@ -141,6 +148,9 @@ pub(super) async fn read<T: Kept>(
             }
         }
     }
+    let missing = days.keys().filter(|day| !kept.contains_key(day)).copied();
+    let sealed = sealed::read::<T>(engine, missing.collect::<Vec<_>>()).await?;
+    kept.extend(sealed);
     Ok(kept)
 }
 
@@ -165,7 +175,11 @@ pub(super) async fn known<T: Kept>(
             .is_some_and(|rows| origin.is_of(*rows))
             .then_some(day)
     };
-    Ok(rows.iter().filter_map(is_valid).collect())
+    let mut known: BTreeSet<AppDay> = rows.iter().filter_map(is_valid).collect();
+    let missing = days.keys().filter(|day| !known.contains(day)).copied();
+    let sealed = sealed::among(engine, missing.collect::<Vec<_>>()).await?;
+    known.extend(sealed.into_keys());
+    Ok(known)
 }
 
 fn origin(content: (u64, u64), rows: (u64, u64)) -> Origin {

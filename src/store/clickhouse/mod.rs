@@ -14,6 +14,7 @@ mod answers;
 mod catalog;
 mod clock;
 mod contents;
+mod copying;
 mod counting;
 mod engine;
 mod export;
@@ -35,6 +36,8 @@ mod quorum;
 mod recording;
 mod rollups;
 mod schema;
+mod sealed;
+mod sealing;
 mod tables;
 mod users;
 mod verify;
@@ -63,9 +66,10 @@ use self::properties::Combinations;
 use self::users::Users as Attributes;
 use super::published::Published;
 use super::records::{SessionRecord, UserRecord};
+use super::sealed::SealedDay;
 use super::{
-    Administration, DayVersion, Progress, Recorded, Role, Rollups, Scope, Selection, Sessions, StoreError,
-    Updated, Usage, Users, Verification, Whose,
+    Administration, DayVersion, Progress, Recorded, Role, Rollups, Scope, Sealing, Selection, Sessions,
+    StoreError, Updated, Usage, Users, Verification, Whose,
 };
 use crate::catalog::{Catalog, Change, Records};
 use crate::model::{AppId, Identities, KeyId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
@@ -76,6 +80,8 @@ use crate::rollup::{Cells, People as DayPeople};
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Within which every process has seen a change of the catalog and written what it was writing.
 const SEEN: Duration = Duration::from_millis(1_500);
+/// How often a server looks for days that are older than the retention.
+const SEAL: Duration = Duration::from_secs(3_600);
 /// How often a server looks for days that it wrote to and left alone.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -173,6 +179,7 @@ impl ClickHouseStore {
                 );
             }
             tasks.push(tokio::spawn(build_quiet_days(inner.clone())));
+            tasks.push(tokio::spawn(seal_days(inner.clone())));
         }
         Ok(Self {
             inner,
@@ -219,6 +226,30 @@ async fn build_quiet_days(inner: Arc<Inner>) {
         if let Err(error) = rollups::build_quiet_days(&inner).await {
             tracing::warn!(%error, "can't build rollups of days beforehand; they are built when somebody asks");
         }
+    }
+}
+
+async fn seal_days(inner: Arc<Inner>) {
+    loop {
+        let catalog = inner.snapshot().catalog.clone();
+        for entry in catalog.workspaces() {
+            let workspace = &entry.workspace;
+            if workspace.retention.is_none() && workspace.sealed_before == 0 {
+                continue;
+            }
+            match sealing::seal(&inner, workspace.id, &(Arc::new(|_| {}) as Progress)).await {
+                Ok(Sealing { days: 0, .. }) => {}
+                Ok(sealing) => tracing::info!(
+                    workspace = %workspace.id, days = sealing.days, sessions = sealing.sessions,
+                    "sealed days that are older than the retention"
+                ),
+                Err(error) => tracing::warn!(
+                    %error, workspace = %workspace.id,
+                    "can't seal days that are older than the retention right now; trying again in an hour"
+                ),
+            }
+        }
+        tokio::time::sleep(SEAL).await;
     }
 }
 
@@ -295,6 +326,18 @@ impl Sessions for ClickHouseStore {
     async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError> {
         recording::adopt(&self.inner, sessions).await
     }
+
+    async fn dump_sealed(
+        &self,
+        workspace: WorkspaceId,
+        days: mpsc::Sender<SealedDay>,
+    ) -> Result<(), StoreError> {
+        copying::dump(&self.inner, workspace, &days).await
+    }
+
+    async fn adopt_sealed(&self, day: SealedDay) -> Result<(), StoreError> {
+        copying::adopt(&self.inner, &day).await
+    }
 }
 
 #[async_trait]
@@ -347,6 +390,10 @@ impl Administration for ClickHouseStore {
 
     async fn change(&self, change: Change) -> Result<bool, StoreError> {
         administration::change(&self.inner, change).await
+    }
+
+    async fn seal(&self, workspace: WorkspaceId, progress: Progress) -> Result<Sealing, StoreError> {
+        sealing::seal(&self.inner, workspace, &progress).await
     }
 
     async fn note_key_use(&self, uses: Vec<(KeyId, Millis)>) -> Result<(), StoreError> {

@@ -109,6 +109,10 @@ fn nobodys_rows(table: Table) -> Result<String, StoreError> {
         ),
         Table::People => format!("{nobody}, number, toUInt32(0), toUInt64(0), toUInt64(0)"),
         Table::Users => format!("{nobody}, toString(number), toUInt64(0), '{{}}'"),
+        Table::Sealed => {
+            format!("{nobody}, toUInt16(number), toUInt64(0), toUInt64(0), toUInt64(0), '', '', ''")
+        }
+        Table::Names => format!("{nobody}, number, toUInt8(0), '', toUInt64(0)"),
         other => {
             return Err(StoreError::Unusable(format!(
                 "rows of the table {} are never rewritten",

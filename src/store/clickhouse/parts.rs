@@ -1,4 +1,4 @@
-//! The parts that the table of sessions consists of, as the servers name them: what tells cheaply whether anything was
+//! The parts that the tables of sessions and of sealed days consist of, as the servers name them: what tells cheaply whether anything was
 //! written, and where.
 //!
 //! A part never changes. Its name says which blocks of rows it holds: `all_3_7_2` the blocks 3 to 7, and `all_3_7_2_9` the
@@ -13,6 +13,8 @@ use super::engine::Engine;
 use super::tables::Table;
 use crate::store::StoreError;
 
+/// Begins the shard of parts of sealed days.
+const SEALED: &str = "sealed/";
 /// With more parts that are new, everything is looked at anew.
 const MANY: usize = 500;
 
@@ -112,6 +114,9 @@ impl Parts {
                 }
             }
             if next != blocks.last + 1 {
+                if part.shard.starts_with(SEALED) {
+                    return Change::Anything;
+                }
                 new.insert(part.name.clone());
             }
         }
@@ -130,23 +135,25 @@ pub(super) async fn look(engine: &Engine) -> Result<Option<Parts>, StoreError> {
     let address = engine.address();
     let database = &address.database;
     let Some(cluster) = &address.cluster else {
+        let sealed = Table::Sealed.name();
         let sql = format!(
-            "SELECT '' AS shard, name, rows FROM system.parts WHERE database = '{database}' AND table = '{}' AND active",
+            "SELECT if(table = '{sealed}', '{SEALED}', '') AS shard, name, rows FROM system.parts \
+             WHERE database = '{database}' AND table IN ('{}', '{sealed}') AND active",
             Table::Sessions.name()
         );
         let rows: Vec<PartRow> = engine.rows_soon(&sql).await?;
         return Ok(Some(rows.into_iter().collect()));
     };
     // Names are unique on a shard: each server adds the name of its own.
-    let table = Table::Sessions.local_name();
+    let (table, sealed) = (Table::Sessions.local_name(), Table::Sealed.local_name());
     let sql = format!(
-        "SELECT shard, name, rows FROM cluster('{cluster}', system, parts) ANY LEFT JOIN (SELECT '{database}' AS database, \
+        "SELECT concat(if(table = '{sealed}', '{SEALED}', ''), shard) AS shard, name, rows FROM cluster('{cluster}', system, parts) ANY LEFT JOIN (SELECT '{database}' AS database, \
          substitution AS shard FROM system.macros WHERE macro = 'shard') USING database \
-         WHERE database = '{database}' AND table = '{table}' AND active"
+         WHERE database = '{database}' AND table IN ('{table}', '{sealed}') AND active"
     );
     let delays = format!(
         "SELECT toUInt64(max(absolute_delay)) AS delay FROM cluster('{cluster}', system, replicas) \
-         WHERE database = '{database}' AND table = '{table}'"
+         WHERE database = '{database}' AND table IN ('{table}', '{sealed}')"
     );
     let (rows, delays) = tokio::try_join!(
         engine.rows_soon::<PartRow>(&sql),
@@ -212,6 +219,18 @@ mod tests {
             .map(|part| Part { rows: 11, ..part })
             .collect();
         assert_eq!(again.since(&before), Change::Anything);
+    }
+
+    #[test]
+    fn a_day_that_is_sealed_may_be_any() {
+        let part = |shard: &str| Part {
+            shard: shard.into(),
+            name: "all_1_1_0".into(),
+            rows: 1,
+        };
+        let before = Parts([part("a")].into());
+        let after = Parts([part("a"), part("sealed/a")].into());
+        assert_eq!(after.since(&before), Change::Anything);
     }
 
     #[test]

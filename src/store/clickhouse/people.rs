@@ -25,6 +25,8 @@ pub(super) const USER: u8 = 1;
 pub(super) const DEVICE: u8 = 2;
 /// Stands for the first session of a person who has had none.
 const NONE: u64 = 0;
+/// Stands for one that is not there any more.
+const GONE: u64 = 1;
 
 #[derive(Row, Serialize, Deserialize)]
 pub(super) struct PersonRow {
@@ -155,6 +157,35 @@ impl People {
             }
         }
         Ok(seen)
+    }
+
+    /// The numbers of persons who had sessions that are gone: none that comes is their first.
+    pub(super) async fn adopt<'a>(
+        &self,
+        engine: &Engine,
+        people: HashSet<Person<'a>>,
+    ) -> Result<Vec<(Person<'a>, u64)>, StoreError> {
+        let seen = self.seen(engine, people.clone()).await?;
+        let (mut rows, mut numbers) = (Vec::new(), Vec::with_capacity(people.len()));
+        for person in people {
+            let (workspace, kind, id) = person;
+            let known = seen.get(&person);
+            let generation = known.map_or(0, |seen| seen.generation);
+            numbers.push((person, self.secret.number(kind, id, generation)));
+            if known.is_none_or(|seen| seen.first == NONE) {
+                rows.push(PersonRow {
+                    workspace: ids::workspace(workspace),
+                    id: self.secret.number(kind, id, 0),
+                    generation,
+                    first: GONE,
+                    // Whichever session comes, it was delivered later.
+                    precedence: u64::MAX,
+                });
+            }
+        }
+        engine.insert(Table::People, &rows).await?;
+        self.forget_seen();
+        Ok(numbers)
     }
 
     /// From now on these persons have a session that is being recorded.

@@ -11,12 +11,13 @@ use foldhash::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::Inner;
-use super::catalog::Snapshot;
+use super::catalog::{self, Snapshot};
 use super::ids::{self, Key, WireId};
 use super::lately::Known;
 use super::literals::array;
 use super::people::{Claims, DEVICE, Person, USER};
 use super::properties::NewCombinations;
+use super::sealed;
 use super::tables::Table;
 use crate::model::{AppId, MAX_DURATION_MILLIS, Session, SessionEnd, UserAttributes, WorkspaceId};
 use crate::store::records::SessionRecord;
@@ -119,7 +120,15 @@ pub(super) async fn record(store: &Inner, sessions: Vec<Session>) -> Result<Vec<
 }
 
 /// Takes over sessions of another store, as they were recorded there.
-pub(super) async fn adopt(store: &Inner, sessions: Vec<SessionRecord>) -> Result<(), StoreError> {
+pub(super) async fn adopt(store: &Inner, mut sessions: Vec<SessionRecord>) -> Result<(), StoreError> {
+    let day = |session: &Session| Some((session.app(), u16::try_from(session.utc_day()).ok()?));
+    let days: BTreeSet<_> = sessions
+        .iter()
+        .filter_map(|record| day(&record.session))
+        .collect();
+    // Those that are sealed here have these sessions in their rollups.
+    let sealed = sealed::among(&store.engine, days).await?;
+    sessions.retain(|record| day(&record.session).is_none_or(|day| !sealed.contains_key(&day)));
     write(store, &Source::Copied(sessions)).await.map(|_| ())
 }
 
@@ -138,8 +147,33 @@ async fn write(store: &Inner, source: &Source) -> Result<Vec<Recorded>, StoreErr
     store.people.claim(&batch.claims);
     drop(turn);
     let outcomes = batch.write(store).await?;
+    check_days(store, source, &sessions, &owners).await?;
     under_way.succeed();
     Ok(outcomes)
+}
+
+/// Whether these days may still be written to: what lands on a day that another process is sealing may be in no count, so it is
+/// not acknowledged. See `sealing`.
+async fn check_days(
+    store: &Inner,
+    source: &Source,
+    sessions: &[&Session],
+    owners: &[WorkspaceId],
+) -> Result<(), StoreError> {
+    let is_old = |session: &&Session| u16::try_from(session.utc_day()).is_ok_and(sealed::may_be);
+    if matches!(source, Source::Copied(_)) || !sessions.iter().any(|session| is_old(session)) {
+        return Ok(());
+    }
+    store.take_over(catalog::version(&store.engine).await?).await?;
+    let snapshot = store.snapshot();
+    let is_sealed = |(session, owner): (&&Session, &WorkspaceId)| {
+        let entry = snapshot.catalog.workspace(*owner);
+        entry.is_none_or(|entry| session.utc_day() < entry.workspace.sealed_before)
+    };
+    if sessions.iter().zip(owners).any(is_sealed) {
+        return Err(StoreError::changed_meanwhile().partly());
+    }
+    Ok(())
 }
 
 fn owner(snapshot: &Snapshot, app: AppId) -> Result<WorkspaceId, StoreError> {

@@ -10,6 +10,7 @@ use super::contents::Hash;
 use super::counting::{self, CellsTally, Counted, Tally};
 use super::ids::AppDay;
 use super::kept::{self, Kept, KeptRow};
+use super::sealed;
 use crate::model::{AppId, WorkspaceId};
 use crate::rollup::{Builder, Cells, DAY, People, Rollup, Totals};
 use crate::store::StoreError;
@@ -44,7 +45,11 @@ where
     if missing.is_empty() {
         return Ok(found);
     }
-    let counted = counting::count::<By>(&store.engine, &missing).await?;
+    let mut counted = counting::count::<By>(&store.engine, &missing).await?;
+    // Sessions of days that were sealed meanwhile may be gone.
+    let sealed = sealed::read::<T>(&store.engine, counted.keys().copied().collect::<Vec<_>>()).await?;
+    counted.retain(|day, _| !sealed.contains_key(day));
+    found.extend(sealed);
     let mut rows = Vec::new();
     for (day, counted) in counted.iter().filter(|(day, _)| is_over(store, **day)) {
         rows.push(KeptRow::new(*day, counted.origin, &counted.what)?);
@@ -64,10 +69,12 @@ pub(super) async fn people(
     let mut found = kept::read::<People>(&store.engine, days).await?;
     let missing = without(days, |day| found.contains_key(day));
     let built = counting::count::<Builder>(&store.engine, &missing).await?;
+    let sealed = sealed::read::<People>(&store.engine, built.keys().copied().collect::<Vec<_>>()).await?;
     found.extend(built.into_iter().map(|(day, Counted { origin, begun, what })| {
         let what = what.people;
         (day, Counted { origin, begun, what })
     }));
+    found.extend(sealed);
     Ok(found)
 }
 
@@ -84,7 +91,9 @@ pub(super) async fn without_people(
 /// Builds everything of days, and keeps it.
 pub(super) async fn build(store: &Inner, days: &BTreeMap<AppDay, Hash>) -> Result<(), StoreError> {
     let mut rows = Vec::new();
-    for (day, counted) in counting::count::<Builder>(&store.engine, days).await? {
+    let counted = counting::count::<Builder>(&store.engine, days).await?;
+    let sealed = sealed::among(&store.engine, counted.keys().copied().collect::<Vec<_>>()).await?;
+    for (day, counted) in counted.into_iter().filter(|(day, _)| !sealed.contains_key(day)) {
         let Rollup { cells, people } = counted.what;
         rows.push(KeptRow::new(day, counted.origin, &Totals(cells.sum(|_| true)))?);
         rows.push(KeptRow::new(day, counted.origin, &cells)?);

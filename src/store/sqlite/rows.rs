@@ -67,6 +67,7 @@ fn workspace(row: &Row<'_>) -> Result<WorkspaceRecord, StoreError> {
         recording_limit: limit(row, "recording_limit")?,
         segment_limit: row.get("segment_limit")?,
         retention_days: row.get("retention_days")?,
+        sealed_before: row.get("sealed_before")?,
         first_weekday: row.get("first_weekday")?,
         created_at: row.get("created_at")?,
     })
@@ -132,6 +133,7 @@ pub(super) fn save(connection: &Connection, records: &Records) -> Result<(), Sto
                 stored(workspace.recording_limit),
                 workspace.segment_limit,
                 workspace.retention_days,
+                workspace.sealed_before,
                 workspace.first_weekday,
                 workspace.created_at
             ],
