@@ -10,6 +10,7 @@ mod ends;
 mod failures;
 mod migrate;
 mod remembered;
+mod sealing;
 pub mod suite;
 
 use std::process::{Command, Output, Stdio};

@@ -5,7 +5,8 @@
 //! `people`, `users` and `properties`; `clock` tells who was first, `lately` what was recorded a moment ago. `parts` and `contents` know what days
 //! hold, `counting` counts days, `kept` keeps what was counted, `rollups` does the one or the other, `held` has series in memory,
 //! `filters` evaluates filters, and `answers` answers from all of them. `handing_out` hands out cells and people of days, `export` sessions.
-//! `forgetting` takes the names of users and devices.
+//! `forgetting` takes the names of users and devices. `sealing` removes sessions that are older than the retention, whose rollups stay in `sealed`;
+//! `copying` hands these to other stores.
 
 mod access;
 mod address;
