@@ -80,7 +80,7 @@ pub(super) struct SessionFields {
     #[schema(example = "6f2a1c3e-0b5d-4f0e-9d5a-1c2b3a4d5e6f")]
     session_id: String,
     /// ISO 8601 with an offset or `Z`, or Unix seconds or milliseconds as a number. From 2000 on, at most 24 hours
-    /// in the future.
+    /// in the future, and of no day (UTC) that is older than the workspace's retention.
     #[schema(example = "2018-06-28T23:59:59-05:00")]
     started_at: Time,
     /// 1 to 256 bytes.
@@ -184,10 +184,12 @@ async fn record(
         let state = state.clone();
         move |bytes: &[u8], media_type: &str| {
             let read = |catalog: &Catalog| {
+                let workspace = catalog.workspace(workspace.workspace.id).unwrap_or(&workspace);
+                let now = jiff::Timestamp::now().as_millisecond();
                 let context = Context {
-                    workspace: catalog.workspace(workspace.workspace.id).unwrap_or(&workspace),
+                    workspace,
                     default_app: None,
-                    now: jiff::Timestamp::now().as_millisecond(),
+                    limits: workspace.workspace.start_limits(now),
                 };
                 match media_type {
                     NDJSON => wire::read_lines(bytes, &context),

@@ -49,8 +49,6 @@ use crate::store::{Role, Store};
 /// Batches with the recorder at one time: some are committed while the others are the next commit. Large commits are
 /// cheaper a session, above all over ClickHouse, where each one makes new files.
 const IN_FLIGHT: usize = 16;
-/// Parsed batches that wait for the recorder.
-const WAITING: usize = 2;
 
 /// Record files of sessions
 ///
@@ -153,15 +151,14 @@ async fn import(
         findings.lock().passed_over(&name, why);
     }
     let progress = source::progress(&inputs.files);
-    let (sender, batches) = mpsc::channel(WAITING);
-    let sink = Sink::new(
+    let (sink, batches) = Sink::new(
+        store.clone(),
         workspace.clone(),
         default_app,
         args.create_apps,
         rejects,
         findings.clone(),
         progress.clone(),
-        sender,
     );
     let reader = Reader {
         sink,

@@ -116,7 +116,7 @@ pub fn end(record: &[Value<'_>], context: &Context<'_>) -> Result<(SessionEnd, S
         .ok_or_else(|| required("session_id", "a string of 1 to 128 bytes"))?;
     let at = wire::instant("time", wire.take(SessionField::StartedAt))?
         .ok_or_else(|| required("time", "Unix seconds, as a number"))?;
-    let end = SessionEnd::new(app, &session_id, at, context.now).map_err(refused)?;
+    let end = SessionEnd::new(app, &session_id, at, context.limits).map_err(refused)?;
     let received = wire.take(SessionField::Duration);
     let duration = wire::duration(received.clone())?;
     if let (Some(millis), Some(received)) = (duration, &received)

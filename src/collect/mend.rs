@@ -65,7 +65,7 @@ pub(super) fn session(json: &str, context: &Context<'_>) -> Result<Session, Item
         device_id: identity(device_id.as_deref()),
         properties: Properties::new(&fields, attributes.0).map_err(refused)?,
     };
-    Session::new(new, context.now).map_err(refused)
+    Session::new(new, context.limits).map_err(refused)
 }
 
 /// Numbers are as good as their texts: ids and versions are often written so.

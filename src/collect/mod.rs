@@ -21,7 +21,7 @@ mod wire;
 use std::fmt;
 
 use crate::catalog::WorkspaceEntry;
-use crate::model::{AppId, Millis, Session, SessionField};
+use crate::model::{AppId, Session, SessionField, StartLimits};
 
 /// The bytes behind a byte order mark, which editors and spreadsheets write before a text.
 pub fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
@@ -35,8 +35,8 @@ pub struct Context<'a> {
     pub workspace: &'a WorkspaceEntry,
     /// The app of sessions that name none; usually there is no such app and naming one is required.
     pub default_app: Option<AppId>,
-    /// Unix milliseconds; starts may be at most a day later.
-    pub now: Millis,
+    /// When sessions may start.
+    pub limits: StartLimits,
 }
 
 /// Why one session of a batch was refused: one line that names the field and what is allowed.

@@ -21,7 +21,7 @@ use super::mend::{self, Fitting};
 use super::scalar::{Lenient, Scalar};
 use super::wire::{required, wrong};
 use crate::catalog::Catalog;
-use crate::model::{AppId, AttributeValue, Millis, Properties, PropertyFields, Session};
+use crate::model::{AppId, AttributeValue, Millis, Properties, PropertyFields, Session, StartLimits};
 use crate::series::iso8601::{self, Written};
 
 pub use self::envelope::EnvelopeError;
@@ -84,8 +84,8 @@ pub enum SentryError {
 /// When the envelope as a whole is refused. Items that are refused one by one are in the delivery.
 pub fn read(body: &[u8], context: &Context<'_>) -> Result<Delivery, SentryError> {
     let envelope = Envelope::open(body)?;
-    let app = app(context, &envelope)?;
-    let clock = envelope.clock(context.now);
+    let (app, limits) = app(context, &envelope)?;
+    let clock = envelope.clock(limits);
     let mut delivery = Delivery {
         id: envelope.id(),
         ..Delivery::default()
@@ -118,15 +118,13 @@ pub fn read(body: &[u8], context: &Context<'_>) -> Result<Delivery, SentryError>
     Ok(delivery)
 }
 
-fn app(context: &Context<'_>, envelope: &Envelope<'_>) -> Result<AppId, SentryError> {
+/// The app, and when its sessions may start.
+fn app(context: &Context<'_>, envelope: &Envelope<'_>) -> Result<(AppId, StartLimits), SentryError> {
     let of_dsn = envelope.dsn_key();
     let key = context.key.or(of_dsn.as_deref()).ok_or(SentryError::NoKey)?;
     let id = app_id(key).ok_or_else(|| SentryError::BadKey(key.chars().take(100).collect()))?;
-    context
-        .catalog
-        .app(id)
-        .map(|(_, app)| app.id)
-        .ok_or(SentryError::UnknownApp(id))
+    let (entry, app) = context.catalog.app(id).ok_or(SentryError::UnknownApp(id))?;
+    Ok((app.id, entry.workspace.start_limits(context.now)))
 }
 
 /// An app's id without hyphens; with them it is understood as well.

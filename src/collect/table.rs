@@ -303,7 +303,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::WorkspaceEntry;
-    use crate::model::{RateLimits, Workspace};
+    use crate::model::{RateLimits, StartLimits, Workspace};
 
     const NAMES: [&str; 3] = ["app_id", "session_id", "started_at"];
 
@@ -370,7 +370,7 @@ mod tests {
             let context = Context {
                 workspace: &workspace,
                 default_app: Some(crate::model::AppId::random()),
-                now: 1_700_000_000_000,
+                limits: StartLimits::new(1_700_000_000_000, None),
             };
             let names: Vec<&str> = ["session_id", "started_at", "attributes"]
                 .into_iter()

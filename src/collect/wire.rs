@@ -137,7 +137,7 @@ impl Wire<'_> {
             device_id: device_id.as_deref(),
             properties,
         };
-        Session::new(new, context.now).map_err(refused)
+        Session::new(new, context.limits).map_err(refused)
     }
 }
 

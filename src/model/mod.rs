@@ -16,6 +16,7 @@ mod properties;
 mod retention;
 mod segment;
 mod session;
+mod start_limits;
 mod stored;
 mod user_attributes;
 mod workspace;
@@ -42,6 +43,7 @@ pub use session::{
     End, MAX_DURATION_MILLIS, MAX_SESSION_ID_BYTES, Millis, NewSession, Session, SessionEnd, SessionError,
     StoredSession,
 };
+pub use start_limits::{FirstDay, StartLimits};
 pub use stored::{StoredProperties, is_stored_attributes, is_stored_properties};
 pub use user_attributes::{MAX_USER_ATTRIBUTES, UserAttributes, UserUpdate, UserUpdateError};
 pub use workspace::{DEFAULT_RATE_LIMIT, NewWorkspace, RateLimits, Weekday, WeekdayError, Workspace};

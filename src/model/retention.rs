@@ -1,5 +1,7 @@
 //! How long sessions are kept one by one.
 
+use std::fmt;
+
 use super::Millis;
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
@@ -33,6 +35,16 @@ impl Retention {
     /// The first UTC day that must not be sealed at `now`.
     pub fn first_unsealed_day(self, now: Millis) -> i64 {
         self.first_day(now) - 1
+    }
+}
+
+impl fmt::Display for Retention {
+    /// `1 day`, `30 days`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 day"),
+            days => write!(f, "{days} days"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A session: one period of use of an app, counted by its start. One that exists is valid.
 
-use super::{AppId, MAX_IDENTITY_BYTES, Properties};
+use super::start_limits::FirstDay;
+use super::{AppId, MAX_IDENTITY_BYTES, Properties, StartLimits};
 
 /// Unix milliseconds.
 pub type Millis = i64;
@@ -10,8 +11,6 @@ pub const MAX_DURATION_MILLIS: i64 = 604_800_000;
 /// Longest `session_id`.
 pub const MAX_SESSION_ID_BYTES: usize = 128;
 const MILLIS_PER_DAY: i64 = 86_400_000;
-/// 2000-01-01T00:00:00Z. What claims to be older is a clock that was never set.
-const EARLIEST_START: Millis = 946_684_800_000;
 
 /// Why a session is refused. The message names the field, what was received and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +27,9 @@ pub enum SessionError {
     /// Too far ahead of the server's clock.
     #[error("'started_at' must not be more than 24 hours in the future")]
     TooLate,
+    /// Of a day that is older than the workspace's retention.
+    #[error("'started_at' must not be before {0}")]
+    TooOld(FirstDay),
     /// Empty or too long.
     #[error("'{field}' must have 1 to {MAX_IDENTITY_BYTES} bytes, received {bytes}")]
     UserLength {
@@ -45,6 +47,9 @@ pub enum SessionError {
     /// An end on its own, too far ahead of the server's clock.
     #[error("the end of a session must not be more than 8 days in the future")]
     EndsTooLate,
+    /// An end on its own, of a day that is older than the workspace's retention.
+    #[error("the end of a session must not be before {0}")]
+    EndsTooOld(FirstDay),
     /// Negative or longer than seven days.
     #[error("'{0}' must end the session 0 to 604800 seconds after its start")]
     Duration(&'static str),
@@ -110,18 +115,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// Checks what was read; `now` (Unix milliseconds) bounds the start.
+    /// Checks what was read; `limits` bound the start.
     ///
     /// # Errors
     /// The first field that breaks a rule.
-    pub fn new(new: NewSession<'_>, now: Millis) -> Result<Self, SessionError> {
+    pub fn new(new: NewSession<'_>, limits: impl Into<StartLimits>) -> Result<Self, SessionError> {
         check_session_id(new.session_id)?;
-        if new.started_at < EARLIEST_START {
-            return Err(SessionError::TooEarly);
-        }
-        if new.started_at > now.saturating_add(MILLIS_PER_DAY) {
-            return Err(SessionError::TooLate);
-        }
+        limits.into().check_start(new.started_at)?;
         Ok(Self {
             app: new.app,
             session_id: new.session_id.into(),
@@ -201,18 +201,18 @@ pub struct SessionEnd {
 }
 
 impl SessionEnd {
-    /// Checks what was read; `now` (Unix milliseconds) bounds the end, which may be as late as any session's.
+    /// Checks what was read; `limits` bound the end, `at` (Unix milliseconds).
     ///
     /// # Errors
     /// The first field that breaks a rule.
-    pub fn new(app: AppId, session_id: &str, at: Millis, now: Millis) -> Result<Self, SessionError> {
+    pub fn new(
+        app: AppId,
+        session_id: &str,
+        at: Millis,
+        limits: impl Into<StartLimits>,
+    ) -> Result<Self, SessionError> {
         check_session_id(session_id)?;
-        if at < EARLIEST_START {
-            return Err(SessionError::EndsTooEarly);
-        }
-        if at > now.saturating_add(MILLIS_PER_DAY + MAX_DURATION_MILLIS) {
-            return Err(SessionError::EndsTooLate);
-        }
+        limits.into().check_end(at)?;
         Ok(Self {
             app,
             session_id: session_id.into(),
@@ -315,7 +315,7 @@ mod tests {
                 .all(|(day, after)| day * MILLIS_PER_DAY + after == NOW)
         );
         assert_eq!(days[0].0, NOW.div_euclid(MILLIS_PER_DAY));
-        assert_eq!(end(EARLIEST_START - 1), Err(SessionError::EndsTooEarly));
+        assert_eq!(end(0), Err(SessionError::EndsTooEarly));
         assert_eq!(end(i64::MAX), Err(SessionError::EndsTooLate));
         assert!(SessionEnd::new(app, "", NOW, NOW).is_err());
     }
@@ -336,16 +336,8 @@ mod tests {
             refusal(|s| s.session_id = "a\0"),
             Some(SessionError::SessionIdControl)
         );
-        assert_eq!(refusal(|s| s.started_at = EARLIEST_START), None);
-        assert_eq!(
-            refusal(|s| s.started_at = EARLIEST_START - 1),
-            Some(SessionError::TooEarly)
-        );
-        assert_eq!(refusal(|s| s.started_at = NOW + MILLIS_PER_DAY), None);
-        assert_eq!(
-            refusal(|s| s.started_at = NOW + MILLIS_PER_DAY + 1),
-            Some(SessionError::TooLate)
-        );
+        assert_eq!(refusal(|s| s.started_at = 0), Some(SessionError::TooEarly));
+        assert_eq!(refusal(|s| s.started_at = i64::MAX), Some(SessionError::TooLate));
         assert_eq!(refusal(|s| s.end = Some(End::At(NOW))), None);
         assert_eq!(
             refusal(|s| s.end = Some(End::At(NOW - 1))),

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Millis, Name, Retention, WorkspaceId};
+use super::{Millis, Name, Retention, StartLimits, WorkspaceId};
 
 /// Requests per clock hour that a workspace has where nothing else is configured.
 pub const DEFAULT_RATE_LIMIT: u64 = 250_000;
@@ -126,12 +126,9 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// The first UTC day (days since 1970-01-01) whose sessions are taken at `now`; `None`: there is no limit. Of days that were
-    /// sealed none are, whatever the retention is now.
-    pub fn first_day(&self, now: Millis) -> Option<i64> {
-        let retained = self.retention.map(|retention| retention.first_day(now));
-        let sealed = (self.sealed_before > 0).then_some(self.sealed_before);
-        retained.max(sealed)
+    /// When its sessions may start, at `now` (Unix milliseconds).
+    pub fn start_limits(&self, now: Millis) -> StartLimits {
+        StartLimits::new(now, self.retention).after_sealing(self.sealed_before)
     }
 }
 

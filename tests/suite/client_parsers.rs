@@ -9,6 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sessionmeter::collect::otlp::{self, Encoding};
 use sessionmeter::collect::{Context, json, sentry};
+use sessionmeter::model::StartLimits;
 
 const NOW: i64 = 1_704_110_400_000;
 
@@ -41,7 +42,7 @@ fn read_page(body: &[u8]) -> Read {
     let context = Context {
         workspace,
         default_app: Some(app.id),
-        now: NOW,
+        limits: StartLimits::new(NOW, None),
     };
     let batch = json::read_mended_object(body, &context).ok()?;
     Some((batch.sessions.len(), batch.refused.len()))

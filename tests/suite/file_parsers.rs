@@ -18,6 +18,7 @@ use sessionmeter::collect::avro::Container;
 use sessionmeter::collect::currents::{self, Kind};
 use sessionmeter::collect::parquet::Table;
 use sessionmeter::collect::{Context, json, users};
+use sessionmeter::model::StartLimits;
 
 const NOW: i64 = 1_704_110_400_000;
 /// A page of a Parquet file, the largest that is read. Room for a whole one is made before it is decompressed.
@@ -28,7 +29,7 @@ fn context() -> Context<'static> {
     Context {
         workspace,
         default_app: Some(app.id),
-        now: NOW,
+        limits: StartLimits::new(NOW, None),
     }
 }
 

@@ -129,10 +129,11 @@ async fn record(state: &ApiState, request: Request<Body>) -> Result<TrackRespons
             let id: AppId = app.parse().map_err(|_| unknown())?;
             let read = |catalog: &Catalog| {
                 let (workspace, _) = catalog.app(id)?;
+                let now = jiff::Timestamp::now().as_millisecond();
                 let context = Context {
                     workspace,
                     default_app: Some(id),
-                    now: jiff::Timestamp::now().as_millisecond(),
+                    limits: workspace.workspace.start_limits(now),
                 };
                 Some(wire::read_mended_object(bytes, &context))
             };

@@ -12,10 +12,13 @@ use super::rejects::Rejects;
 use super::report::{Findings, Place};
 use crate::catalog::WorkspaceEntry;
 use crate::collect::{Context, ItemError};
-use crate::model::{AppId, Millis, Session, SessionEnd};
+use crate::model::{AppId, Session, SessionEnd, StartLimits, WorkspaceId};
+use crate::store::Administration;
 
 /// Lines that make a batch.
 const BATCH: usize = 5_000;
+/// Parsed batches that wait for the recorder.
+const WAITING: usize = 2;
 /// Apps that one import makes: a wrong column would make one a line.
 const MAX_NEW_APPS: usize = 1_000;
 
@@ -55,6 +58,8 @@ pub(super) enum Halt {
 
 /// Owned by the reading thread.
 pub(super) struct Sink {
+    /// Whose catalog says which retention the workspace has now.
+    store: Arc<dyn Administration>,
     workspace: Arc<WorkspaceEntry>,
     default_app: Option<AppId>,
     /// Whether apps that are not known are made.
@@ -72,20 +77,24 @@ pub(super) struct Sink {
     ends: Vec<Ended>,
     /// Lines that were looked at since the last batch was handed over.
     looked_at: usize,
-    now: Millis,
+    limits: StartLimits,
 }
 
 impl Sink {
+    /// One for an import into a workspace, and the batches that come out of it.
     pub(super) fn new(
+        store: Arc<dyn Administration>,
         workspace: Arc<WorkspaceEntry>,
         default_app: Option<AppId>,
         create_apps: bool,
         rejects: Rejects,
         findings: Arc<Mutex<Findings>>,
         progress: ProgressBar,
-        batches: mpsc::Sender<Batch>,
-    ) -> Self {
-        Self {
+    ) -> (Self, mpsc::Receiver<Batch>) {
+        let (sender, batches) = mpsc::channel(WAITING);
+        let sink = Self {
+            limits: limits(store.as_ref(), workspace.workspace.id),
+            store,
             workspace,
             default_app,
             create_apps,
@@ -94,12 +103,12 @@ impl Sink {
             rejects,
             findings,
             progress,
-            batches,
+            batches: sender,
             sessions: Vec::with_capacity(BATCH),
             ends: Vec::new(),
             looked_at: 0,
-            now: jiff::Timestamp::now().as_millisecond(),
-        }
+        };
+        (sink, batches)
     }
 
     /// What a reader of one line or row needs.
@@ -107,7 +116,7 @@ impl Sink {
         Context {
             workspace: &self.workspace,
             default_app: self.default_app,
-            now: self.now,
+            limits: self.limits,
         }
     }
 
@@ -207,8 +216,8 @@ impl Sink {
     pub(super) fn hand_over(&mut self) -> Result<(), Halt> {
         self.rejects.flush().map_err(Halt::Failed)?;
         self.looked_at = 0;
-        // What comes through a pipe may take hours.
-        self.now = jiff::Timestamp::now().as_millisecond();
+        // What comes through a pipe may take hours: days pass, and another process may change the retention.
+        self.limits = limits(self.store.as_ref(), self.workspace.workspace.id);
         if !self.sessions.is_empty() {
             let batch = std::mem::replace(&mut self.sessions, Vec::with_capacity(BATCH));
             self.send(Batch::Sessions(batch))?;
@@ -227,4 +236,12 @@ impl Sink {
     fn send(&self, batch: Batch) -> Result<(), Halt> {
         self.batches.blocking_send(batch).map_err(|_| Halt::Stopped)
     }
+}
+
+/// When sessions of the workspace may start now. Of a workspace that is gone the store takes none.
+fn limits(store: &dyn Administration, workspace: WorkspaceId) -> StartLimits {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let catalog = store.catalog();
+    let entry = catalog.workspace(workspace);
+    entry.map_or(now.into(), |entry| entry.workspace.start_limits(now))
 }

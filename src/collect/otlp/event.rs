@@ -9,7 +9,7 @@ use crate::collect::json::MAX_SESSIONS;
 use crate::collect::mend::{self, Fitting};
 use crate::collect::wire::required;
 use crate::model::{
-    AppId, AttributeValue, Millis, NewSession, Properties, PropertyFields, Session, SessionEnd,
+    AppId, AttributeValue, Millis, NewSession, Properties, PropertyFields, Session, SessionEnd, StartLimits,
 };
 
 /// Attributes of one record or resource that are looked at, as many as SDKs keep.
@@ -207,7 +207,7 @@ struct Event<'e> {
 
 impl Event<'_> {
     fn start(&self, delivery: &mut Delivery) -> Result<(), Refusal> {
-        let app = self.app()?;
+        let (app, limits) = self.app()?;
         let session_id = self.session_id()?;
         let started_at = self.time()?;
         let new = NewSession {
@@ -219,12 +219,12 @@ impl Event<'_> {
             device_id: self.identity(&DEVICE),
             properties: self.properties()?,
         };
-        let session = Session::new(new, self.context.now)
-            .map_err(|error| ItemError(name_as_here(&error.to_string())))?;
+        let session =
+            Session::new(new, limits).map_err(|error| ItemError(name_as_here(&error.to_string())))?;
         delivery.sessions.push(session);
         let previous = self.own().find_map(|source| source.text(PREVIOUS));
         if let Some(previous) = previous.filter(|previous| *previous != session_id)
-            && let Ok(end) = SessionEnd::new(app, previous, started_at, self.context.now)
+            && let Ok(end) = SessionEnd::new(app, previous, started_at, limits)
         {
             delivery.ends.push(Ending { end, record: None });
         }
@@ -232,7 +232,8 @@ impl Event<'_> {
     }
 
     fn end(&self, index: usize, delivery: &mut Delivery) -> Result<(), Refusal> {
-        let end = SessionEnd::new(self.app()?, self.session_id()?, self.time()?, self.context.now)
+        let (app, limits) = self.app()?;
+        let end = SessionEnd::new(app, self.session_id()?, self.time()?, limits)
             .map_err(|error| ItemError(name_as_here(&error.to_string())))?;
         delivery.ends.push(Ending {
             end,
@@ -258,24 +259,22 @@ impl Event<'_> {
             .find(|text| !text.is_empty())
     }
 
-    fn app(&self) -> Result<AppId, Refusal> {
-        let Some(text) = self.text(&[APP]) else {
+    /// The app, and when its sessions may start.
+    fn app(&self) -> Result<(AppId, StartLimits), Refusal> {
+        let of_header = || self.context.app.map(|id| Cow::Owned(id.to_string()));
+        let Some(text) = self.text(&[APP]).map(Cow::Borrowed).or_else(of_header) else {
             let where_it_belongs =
                 "the id of an app, in the request's header 'sessionmeter-app' or as a resource attribute";
-            return self
-                .context
-                .app
-                .ok_or_else(|| Refusal::App(required(APP, where_it_belongs)));
+            return Err(Refusal::App(required(APP, where_it_belongs)));
         };
-        text.parse()
-            .ok()
-            .filter(|id| self.context.catalog.app(*id).is_some())
-            .ok_or_else(|| {
-                let received: String = text.chars().take(100).collect();
-                Refusal::App(ItemError(format!(
-                    "'{APP}' must be the id of an app of this server, received '{received}'"
-                )))
-            })
+        let app = text.parse().ok().and_then(|id| self.context.catalog.app(id));
+        let Some((entry, app)) = app else {
+            let received: String = text.chars().take(100).collect();
+            return Err(Refusal::App(ItemError(format!(
+                "'{APP}' must be the id of an app of this server, received '{received}'"
+            ))));
+        };
+        Ok((app.id, entry.workspace.start_limits(self.context.now)))
     }
 
     fn session_id(&self) -> Result<&str, ItemError> {

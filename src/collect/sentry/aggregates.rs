@@ -157,5 +157,5 @@ fn session(
         device_id: None,
         properties: properties.clone(),
     };
-    Session::new(new, source.clock.now).map_err(|error| refused(&error))
+    Session::new(new, source.clock.limits).map_err(|error| refused(&error))
 }

@@ -2,7 +2,7 @@
 
 use super::instant;
 use crate::collect::scalar::Scalar;
-use crate::model::Millis;
+use crate::model::{Millis, StartLimits};
 
 /// What takes less is the way of an envelope, not a clock that is off.
 const MIN_DRIFT_MILLIS: i64 = 60_000;
@@ -10,27 +10,27 @@ const MIN_DRIFT_MILLIS: i64 = 60_000;
 /// Turns times of a device into times of the server.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
-    /// The server's, Unix milliseconds.
-    pub(super) now: Millis,
+    /// The server's, and which starts it allows.
+    pub(super) limits: StartLimits,
     /// By how much the server's is ahead of the device's.
     drift: Millis,
 }
 
 impl Clock {
     /// SDKs write `sent_at` right before they send, whenever an envelope was made. One that can't be read says nothing.
-    pub(super) fn of(sent_at: Option<&Scalar<'_>>, now: Millis) -> Self {
+    pub(super) fn of(sent_at: Option<&Scalar<'_>>, limits: StartLimits) -> Self {
         let sent_at = instant("sent_at", sent_at).ok().flatten();
-        let drift = sent_at.map_or(0, |sent_at| now.saturating_sub(sent_at));
+        let drift = sent_at.map_or(0, |sent_at| limits.now().saturating_sub(sent_at));
         let is_off = drift.unsigned_abs() >= MIN_DRIFT_MILLIS.unsigned_abs();
         let drift = if is_off { drift } else { 0 };
-        Self { now, drift }
+        Self { limits, drift }
     }
 
     /// The server's time of an instant of the device, which is not after the envelope arrived.
     pub(super) fn corrected(self, at: Millis) -> Millis {
         match self.drift {
             0 => at,
-            drift => at.saturating_add(drift).min(self.now),
+            drift => at.saturating_add(drift).min(self.limits.now()),
         }
     }
 }
@@ -43,7 +43,7 @@ mod tests {
 
     fn corrected(sent_at: i64, at: Millis) -> Millis {
         let sent_at = Scalar::Number(sent_at.into());
-        Clock::of(Some(&sent_at), NOW).corrected(at)
+        Clock::of(Some(&sent_at), NOW.into()).corrected(at)
     }
 
     #[test]
@@ -60,8 +60,8 @@ mod tests {
         ] {
             assert_eq!(corrected(sent_at, at), expected, "{sent_at} {at}");
         }
-        assert_eq!(Clock::of(None, NOW).corrected(NOW + 7), NOW + 7);
+        assert_eq!(Clock::of(None, NOW.into()).corrected(NOW + 7), NOW + 7);
         let unreadable = Scalar::Text("soon".into());
-        assert_eq!(Clock::of(Some(&unreadable), NOW).corrected(7), 7);
+        assert_eq!(Clock::of(Some(&unreadable), NOW.into()).corrected(7), 7);
     }
 }

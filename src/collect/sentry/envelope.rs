@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::Clock;
 use crate::collect::json::cut;
 use crate::collect::scalar::{Lenient, Scalar};
-use crate::model::Millis;
+use crate::model::StartLimits;
 
 /// Why an envelope can't be taken apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,9 +91,9 @@ impl<'a> Envelope<'a> {
     }
 
     /// The clock of the device that sent it.
-    pub(super) fn clock(&self, now: Millis) -> Clock {
+    pub(super) fn clock(&self, limits: StartLimits) -> Clock {
         let sent_at = self.header.sent_at.as_ref();
-        Clock::of(sent_at.map(|Lenient(sent_at)| sent_at), now)
+        Clock::of(sent_at.map(|Lenient(sent_at)| sent_at), limits)
     }
 
     /// Its items, up to the first that can't be read.

@@ -57,7 +57,7 @@ pub(super) fn read(
         device_id: None,
         properties: Attrs::read(wire.attrs).properties(false)?,
     };
-    sessions.push(Session::new(new, clock.now).map_err(|error| refused(&error))?);
+    sessions.push(Session::new(new, clock.limits).map_err(|error| refused(&error))?);
     Ok(())
 }
 
@@ -73,7 +73,7 @@ fn end(wire: &Wire<'_>, started_at: Millis, clock: Clock) -> Option<End> {
         _ => {
             let timestamp = wire.timestamp.as_ref().map(|Lenient(timestamp)| timestamp);
             let ended_at = instant("timestamp", timestamp).ok();
-            let ended_at = ended_at.map(|at| at.map_or(clock.now, |at| clock.corrected(at)));
+            let ended_at = ended_at.map(|at| at.map_or(clock.limits.now(), |at| clock.corrected(at)));
             ended_at.map(|at| at.saturating_sub(started_at))
         }
     })
