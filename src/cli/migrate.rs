@@ -80,6 +80,7 @@ async fn with_progress(from: &dyn Store, to: &dyn Store) -> anyhow::Result<Copie
 fn in_words(step: Step) -> String {
     match step {
         Step::Users(users) => format!("copying users' attributes: {}", thousands(users)),
+        Step::Sealed(days) => format!("copying sealed days: {}", thousands(days)),
         Step::Sessions(sessions) => format!("copying sessions: {}", thousands(sessions)),
         Step::Counting(percent) => format!("counting sessions: {percent} %"),
         Step::Series(series) => format!("comparing series: {}", thousands(series)),
@@ -98,6 +99,7 @@ fn print_copied(copied: &Copied) -> anyhow::Result<()> {
     });
     print_json(&json!({
         "users": copied.users,
+        "sealed_days": copied.sealed_days,
         "sessions": copied.sessions,
         "series": copied.series,
         "differences": differences.collect::<Vec<_>>(),

@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::model::{App, AppId, KeyId, KeySecret, NewKey, NewWorkspace, Permissions, WorkspaceId};
 use crate::record::Recorder;
 use crate::store::sqlite::Opening;
-use crate::store::{Administration, Role, Store, StoreError};
+use crate::store::{Administration, Role, Store, StoreError, seal_due_days};
 
 const LISTEN: &str = "127.0.0.1:8080";
 const OPS_LISTEN: &str = "127.0.0.1:8081";
@@ -233,7 +233,10 @@ async fn serve_bound(
         dashboard::router(store.clone(), state.counter(), metrics, settings)
     });
     announce(&listening).await;
+    let sealing = tokio::spawn(seal_due_days(store.clone()));
     crate::api::serve(listeners, state, pages, shutdown).await;
+    // A day is sealed or not, whenever this ends.
+    sealing.abort();
     recorder.close().await;
     // A store that does not answer would only delay the end.
     let last = tokio::time::timeout(LAST_LOOK, store.ready()).await;

@@ -45,10 +45,7 @@ pub trait Administration: Send + Sync + 'static {
     /// Seals the days of a workspace that are older than its retention: their sessions go, their rollups stay and answer
     /// everything. Some days at a time, in steps that each survive a power cut and may be begun again; `progress` hears how many
     /// percent are done. A workspace without a retention has no such days.
-    async fn seal(&self, workspace: WorkspaceId, progress: Progress) -> Result<Sealing, StoreError> {
-        let _ = (workspace, progress);
-        Ok(Sealing::default())
-    }
+    async fn seal(&self, workspace: WorkspaceId, progress: Progress) -> Result<Sealing, StoreError>;
 
     /// Looks for changes by other processes: after this, [`Administration::catalog`] has all that was committed before the call.
     /// Cheap where nothing changed.

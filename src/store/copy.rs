@@ -5,6 +5,7 @@ use std::path::Path;
 use tokio::sync::mpsc;
 
 use super::records::{SessionRecord, UserRecord};
+use super::sealed::SealedDay;
 use super::sqlite::{self, SqliteStore};
 use super::{Administration, Role, Scope, Selection, Store, StoreError, Whose, all_time, count_patiently};
 use crate::catalog::{Catalog, Change, LeftOut};
@@ -19,6 +20,8 @@ const WAITING: usize = 4;
 pub enum Step {
     /// Users whose attributes were copied so far.
     Users(u64),
+    /// Sealed days that were copied so far.
+    Sealed(u64),
     /// Sessions that were copied so far.
     Sessions(u64),
     /// A series that needs counting first is counted, this many percent.
@@ -32,6 +35,8 @@ pub enum Step {
 pub struct Copied {
     /// Users with attributes.
     pub users: u64,
+    /// Sealed days, whose sessions are not there any more.
+    pub sealed_days: u64,
     /// Sessions that were handed over; those that were there already included.
     pub sessions: u64,
     /// Series that were compared: each app's, everyone's and each tracked segment's.
@@ -117,6 +122,17 @@ async fn transfer(
     both(from.dump_users(sender), write).await?;
 
     for workspace in workspaces {
+        let (sender, mut days) = mpsc::channel::<SealedDay>(WAITING);
+        let write = async {
+            while let Some(day) = days.recv().await {
+                to.adopt_sealed(day).await?;
+                copied.sealed_days += 1;
+                progress(Step::Sealed(copied.sealed_days));
+            }
+            Ok(())
+        };
+        both(from.dump_sealed(workspace, sender), write).await?;
+
         let selection = Selection {
             workspace,
             app: None,

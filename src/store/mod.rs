@@ -17,6 +17,7 @@ mod rollups;
 pub mod sealed;
 mod sessions;
 pub mod sqlite;
+mod upkeep;
 mod verification;
 
 pub use administration::{Administration, Progress, Sealing, Usage};
@@ -24,6 +25,7 @@ pub use error::StoreError;
 pub use place::Place;
 pub use rollups::{DayVersion, Rollups, Scope, Users, Version, Whose, all_time, count_patiently};
 pub use sessions::{Recorded, Selection, Sessions, Updated};
+pub use upkeep::seal_due_days;
 pub use verification::{Mismatch, Verification};
 
 pub use crate::catalog::{Catalog, WorkspaceEntry};

@@ -37,7 +37,6 @@ pub struct SealedDay {
     pub people: Vec<(SealedPerson, Vec<(u8, Place)>)>,
 }
 
-#[allow(dead_code)]
 impl SealedDay {
     /// Spells out a rollup. `properties` has the recorded properties of combinations, `persons` who has which number.
     ///

@@ -101,15 +101,9 @@ pub trait Sessions: Send + Sync + 'static {
         &self,
         workspace: WorkspaceId,
         days: mpsc::Sender<SealedDay>,
-    ) -> Result<(), StoreError> {
-        let _ = (workspace, days);
-        Ok(())
-    }
+    ) -> Result<(), StoreError>;
 
     /// Takes over a sealed day of another store, in the place of whatever is there of that day; durable and counted when this
     /// returns. Its app must be there.
-    async fn adopt_sealed(&self, day: SealedDay) -> Result<(), StoreError> {
-        let _ = day;
-        Ok(())
-    }
+    async fn adopt_sealed(&self, day: SealedDay) -> Result<(), StoreError>;
 }

@@ -81,8 +81,6 @@ use crate::rollup::{Cells, People as DayPeople};
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Within which every process has seen a change of the catalog and written what it was writing.
 const SEEN: Duration = Duration::from_millis(1_500);
-/// How often a server looks for days that are older than the retention.
-const SEAL: Duration = Duration::from_secs(3_600);
 /// How often a server looks for days that it wrote to and left alone.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -180,7 +178,6 @@ impl ClickHouseStore {
                 );
             }
             tasks.push(tokio::spawn(build_quiet_days(inner.clone())));
-            tasks.push(tokio::spawn(seal_days(inner.clone())));
         }
         Ok(Self {
             inner,
@@ -227,30 +224,6 @@ async fn build_quiet_days(inner: Arc<Inner>) {
         if let Err(error) = rollups::build_quiet_days(&inner).await {
             tracing::warn!(%error, "can't build rollups of days beforehand; they are built when somebody asks");
         }
-    }
-}
-
-async fn seal_days(inner: Arc<Inner>) {
-    loop {
-        let catalog = inner.snapshot().catalog.clone();
-        for entry in catalog.workspaces() {
-            let workspace = &entry.workspace;
-            if workspace.retention.is_none() && workspace.sealed_before == 0 {
-                continue;
-            }
-            match sealing::seal(&inner, workspace.id, &(Arc::new(|_| {}) as Progress)).await {
-                Ok(Sealing { days: 0, .. }) => {}
-                Ok(sealing) => tracing::info!(
-                    workspace = %workspace.id, days = sealing.days, sessions = sealing.sessions,
-                    "sealed days that are older than the retention"
-                ),
-                Err(error) => tracing::warn!(
-                    %error, workspace = %workspace.id,
-                    "can't seal days that are older than the retention right now; trying again in an hour"
-                ),
-            }
-        }
-        tokio::time::sleep(SEAL).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::batch::Batch;
-use super::{now, recovery, removing, rows};
+use super::{days, now, recovery, removing, rows};
 use crate::catalog::{Change, Records};
 use crate::model::{KeyId, Millis, WorkspaceId};
 use crate::store::StoreError;
@@ -86,20 +86,31 @@ pub(super) fn note_key_use(
     Ok(())
 }
 
-/// What a batch refers to may have been deleted since it was prepared, and its number given to another app.
+/// What a batch refers to may have been deleted since it was prepared, and its number given to another app. Or its days are about
+/// to be sealed, or are: then another process changed the retention a moment ago, and the same sessions are refused by their
+/// date when they come again. Another store's sessions are taken as long as the day is not sealed.
 pub(super) fn check_apps(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), StoreError> {
-    let mut statement = transaction.prepare_cached("SELECT id FROM apps WHERE ordinal = ?1")?;
+    let mut statement = transaction.prepare_cached(
+        "SELECT a.id, w.sealed_before FROM apps a JOIN workspaces w ON w.ordinal = a.workspace WHERE a.ordinal = ?1",
+    )?;
     let mut checked = None;
     for (row, delivery) in batch.by_key() {
-        let (app, _) = row.of;
-        if checked == Some(app) {
-            continue;
-        }
-        let id: Option<String> = statement.query_row([app], |row| row.get(0)).optional()?;
-        if id != Some(delivery.session.app().to_string()) {
+        let (app, day) = row.of;
+        let sealed_before = match checked {
+            Some((known, sealed_before)) if known == app => sealed_before,
+            _ => {
+                let found: Option<(String, i64)> = statement
+                    .query_row([app], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()?;
+                let found = found.filter(|(id, _)| *id == delivery.session.app().to_string());
+                let (_, sealed_before) = found.ok_or_else(StoreError::changed_meanwhile)?;
+                checked = Some((app, sealed_before));
+                sealed_before
+            }
+        };
+        if day < sealed_before && (!row.is_adopted || days::is_sealed(transaction, row.of)?) {
             return Err(StoreError::changed_meanwhile());
         }
-        checked = Some(app);
     }
     Ok(())
 }

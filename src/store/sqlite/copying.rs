@@ -1,14 +1,24 @@
-//! Users as another store takes them over.
+//! Users and sealed days as another store takes them over.
 
-use rusqlite::Connection;
+use std::collections::{BTreeSet, HashMap};
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 use tokio::sync::mpsc::Sender;
 
-use crate::model::WorkspaceId;
+use super::catalog::Snapshot;
+use super::days::{self, AppDay};
+use super::interning::{IdentityKind, Interned, Interner};
+use super::rollups::{self, KeptRollup};
+use crate::model::{AppId, WorkspaceId};
+use crate::rollup::{Rollup, Totals};
 use crate::store::StoreError;
 use crate::store::records::UserRecord;
+use crate::store::sealed::{SealedDay, SealedPerson};
 
 /// Users handed out at a time.
 const BATCH: usize = 5_000;
+/// Combinations and persons that are remembered from one sealed day to the next.
+const KNOWN: usize = 200_000;
 
 /// Returns when everything is handed out, or nobody receives any more.
 pub(super) fn users(connection: &Connection, batches: &Sender<Vec<UserRecord>>) -> Result<(), StoreError> {
@@ -37,4 +47,182 @@ pub(super) fn users(connection: &Connection, batches: &Sender<Vec<UserRecord>>) 
 fn read_id(text: &str) -> Result<WorkspaceId, StoreError> {
     text.parse()
         .map_err(|_| StoreError::damaged(format!("'{text}' is no workspace's id")))
+}
+
+/// Hands out the sealed days of a workspace, each in one state of the store, until nobody receives any more.
+pub(super) fn sealed(
+    connection: &Connection,
+    workspace: WorkspaceId,
+    output: &Sender<SealedDay>,
+) -> Result<(), StoreError> {
+    let mut known = Known::default();
+    for (of, app) in sealed_days(connection, workspace)? {
+        let transaction = connection.unchecked_transaction()?;
+        // Its app may have been deleted meanwhile.
+        let Some(row) = days::get(&transaction, of)?.filter(|row| row.is_sealed) else {
+            continue;
+        };
+        let cells = rollups::kept_cells(&transaction, of, row.seq)?.ok_or_else(|| rollups::lost(of))?;
+        let people = rollups::kept_people(&transaction, of, row.seq)?.ok_or_else(|| rollups::lost(of))?;
+        let combinations: BTreeSet<u64> = {
+            let all = cells.combinations().iter().chain(people.combinations());
+            all.copied().collect()
+        };
+        known.learn_combinations(&transaction, combinations)?;
+        known.learn_persons(&transaction, people.iter().map(|(person, _)| person))?;
+        let day = SealedDay::new(
+            (app, of.1),
+            (&cells, &people),
+            &known.combinations,
+            &known.persons,
+        )?;
+        drop(transaction);
+        if output.blocking_send(day).is_err() {
+            return Ok(());
+        }
+        known.shrink();
+    }
+    Ok(())
+}
+
+fn sealed_days(connection: &Connection, workspace: WorkspaceId) -> Result<Vec<(AppDay, AppId)>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.app, d.day, a.id FROM workspaces w JOIN apps a ON a.workspace = w.ordinal JOIN days d ON d.app = a.ordinal
+         WHERE w.id = ?1 AND d.sealed = 1 ORDER BY d.app, d.day",
+    )?;
+    let mut rows = statement.query([workspace.to_string()])?;
+    let mut days = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: String = row.get(2)?;
+        let app = id
+            .parse()
+            .map_err(|_| StoreError::damaged(format!("'{id}' is no app's id")))?;
+        days.push(((row.get(0)?, row.get(1)?), app));
+    }
+    Ok(days)
+}
+
+/// Combinations and persons by their numbers.
+#[derive(Default)]
+struct Known {
+    combinations: HashMap<u64, String>,
+    persons: HashMap<u64, SealedPerson>,
+}
+
+impl Known {
+    fn learn_combinations(
+        &mut self,
+        connection: &Connection,
+        numbers: impl IntoIterator<Item = u64>,
+    ) -> Result<(), StoreError> {
+        let mut content = connection.prepare_cached("SELECT content FROM properties WHERE ordinal = ?1")?;
+        for number in numbers {
+            if self.combinations.contains_key(&number) {
+                continue;
+            }
+            let ordinal = i64::try_from(number).unwrap_or(i64::MAX);
+            let text: Option<String> = content.query_row([ordinal], |row| row.get(0)).optional()?;
+            let text = text.ok_or_else(|| StoreError::no_combination(number))?;
+            self.combinations.insert(number, text);
+        }
+        Ok(())
+    }
+
+    fn learn_persons(
+        &mut self,
+        connection: &Connection,
+        numbers: impl IntoIterator<Item = u64>,
+    ) -> Result<(), StoreError> {
+        let mut who = connection.prepare_cached("SELECT kind, value FROM identities WHERE ordinal = ?1")?;
+        for number in numbers {
+            if self.persons.contains_key(&number) {
+                continue;
+            }
+            let ordinal = i64::try_from(number).unwrap_or(i64::MAX);
+            let found: Option<(i64, String)> = who
+                .query_row([ordinal], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let (kind, value) =
+                found.ok_or_else(|| StoreError::damaged(format!("there is no person {number}")))?;
+            self.persons.insert(number, person(kind, value)?);
+        }
+        Ok(())
+    }
+
+    fn shrink(&mut self) {
+        if self.combinations.len() > KNOWN {
+            self.combinations.clear();
+        }
+        if self.persons.len() > KNOWN {
+            self.persons.clear();
+        }
+    }
+}
+
+fn person(kind: i64, value: String) -> Result<SealedPerson, StoreError> {
+    const USER: i64 = IdentityKind::User as i64;
+    const DEVICE: i64 = IdentityKind::Device as i64;
+    match kind {
+        USER => Ok(SealedPerson::User(value)),
+        DEVICE => Ok(SealedPerson::Device(value)),
+        _ => {
+            let number = value.parse().map_err(|_| {
+                StoreError::damaged(format!("'{value}' stands for somebody who was forgotten"))
+            })?;
+            Ok(SealedPerson::Forgotten(number))
+        }
+    }
+}
+
+/// Takes over a sealed day with the number `after`, in the place of whatever is there of that day; the day, unless it was there
+/// as it is.
+pub(super) fn adopt_sealed(
+    transaction: &Transaction<'_>,
+    interned: &mut Interned,
+    snapshot: &Snapshot,
+    day: &SealedDay,
+    after: i64,
+) -> Result<Option<AppDay>, StoreError> {
+    let found = snapshot.apps.get(&day.app).copied();
+    let (app, workspace) = found.ok_or_else(|| StoreError::unknown("app", day.app))?;
+    let of = (app, day.day);
+    let mut interner = Interner::new(transaction, interned)?;
+    let mut combinations = Vec::with_capacity(day.combinations.len());
+    for content in &day.combinations {
+        combinations.push(number(interner.recorded_as(content)?)?);
+    }
+    let mut persons = HashMap::with_capacity(day.people.len());
+    for (person, _) in &day.people {
+        let forgotten;
+        let (kind, id) = match person {
+            SealedPerson::User(id) => (IdentityKind::User, id),
+            SealedPerson::Device(id) => (IdentityKind::Device, id),
+            SealedPerson::Forgotten(number) => {
+                forgotten = number.to_string();
+                (IdentityKind::ForgottenUser, &forgotten)
+            }
+        };
+        let identity = interner.identity((workspace, kind, id))?;
+        interner.set_seen(identity.ordinal, true)?;
+        persons.insert(person.clone(), number(identity.ordinal)?);
+    }
+    let (cells, people) = day.rollup(&combinations, &persons)?;
+    if let Some(row) = days::get(transaction, of)?.filter(|row| row.is_sealed)
+        && rollups::kept_cells(transaction, of, row.seq)?.as_ref() == Some(&cells)
+        && rollups::kept_people(transaction, of, row.seq)?.as_ref() == Some(&people)
+    {
+        return Ok(None);
+    }
+    transaction
+        .prepare_cached("DELETE FROM sessions WHERE app = ?1 AND day = ?2")?
+        .execute([app, day.day])?;
+    days::adopt_sealed(transaction, of, &Totals(cells.sum(|_| true)), after)?;
+    let rollup = KeptRollup::new(of, after, &Rollup { cells, people })?;
+    rollups::keep(transaction, &[rollup])?;
+    Ok(Some(of))
+}
+
+/// Ordinals are numbers from 1.
+fn number(ordinal: i64) -> Result<u64, StoreError> {
+    u64::try_from(ordinal).map_err(|_| StoreError::damaged(format!("{ordinal} is no number of a row")))
 }

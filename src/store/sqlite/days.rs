@@ -15,17 +15,24 @@ pub(super) type AppDay = (i64, i64);
 pub(super) struct DayRow {
     pub(super) day: i64,
     pub(super) seq: i64,
+    /// Whether its sessions are gone, and its rollup is the truth.
+    pub(super) is_sealed: bool,
     pub(super) totals: Totals,
 }
 
 impl DayRow {
-    /// Of columns `app, day, seq, totals`.
+    /// Of columns `app, day, seq, totals, sealed`.
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         let (app, day, seq) = (row.get(0)?, in_range::day(row.get(1)?)?, row.get(2)?);
         let blob = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
         let totals = Totals::decode(blob, Label { app, day, seq })
             .map_err(|error| StoreError::damaged(format!("day {day} of app number {app}: {error}")))?;
-        Ok(Self { day, seq, totals })
+        Ok(Self {
+            day,
+            seq,
+            is_sealed: row.get(4)?,
+            totals,
+        })
     }
 }
 
@@ -52,10 +59,33 @@ pub(super) fn add(
     Ok(known.map_or(0, |row| row.seq))
 }
 
+/// Whether the sessions of a day are gone, and its rollup is the truth.
+pub(super) fn is_sealed(connection: &Connection, (app, day): AppDay) -> Result<bool, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT 1 FROM days WHERE app = ?1 AND day = ?2 AND sealed = 1")?;
+    Ok(statement.exists([app, day])?)
+}
+
+/// Gives a day that another store has sealed its row, whatever it had.
+pub(super) fn adopt_sealed(
+    connection: &Connection,
+    (app, day): AppDay,
+    totals: &Totals,
+    seq: i64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO days (app, day, seq, sealed, totals) VALUES (?1, ?2, ?3, 1, ?4)
+             ON CONFLICT DO UPDATE SET seq = excluded.seq, sealed = 1, totals = excluded.totals",
+        )?
+        .execute(params![app, day, seq, totals.encode(Label { app, day, seq })])?;
+    Ok(())
+}
+
 /// The row of a day; none where it has no sessions.
 pub(super) fn get(connection: &Connection, (app, day): AppDay) -> Result<Option<DayRow>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT app, day, seq, totals FROM days WHERE app = ?1 AND day = ?2")?;
+    let mut statement = connection
+        .prepare_cached("SELECT app, day, seq, totals, sealed FROM days WHERE app = ?1 AND day = ?2")?;
     let mut rows = statement.query([app, day])?;
     rows.next()?.map(DayRow::read).transpose()
 }
@@ -66,8 +96,8 @@ pub(super) fn each_of_app(
     app: i64,
     mut each: impl FnMut(DayRow),
 ) -> Result<(), StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT app, day, seq, totals FROM days WHERE app = ?1 ORDER BY day")?;
+    let mut statement = connection
+        .prepare_cached("SELECT app, day, seq, totals, sealed FROM days WHERE app = ?1 ORDER BY day")?;
     let mut rows = statement.query([app])?;
     while let Some(row) = rows.next()? {
         each(DayRow::read(row)?);

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-use super::days::AppDay;
+use super::days::{self, AppDay};
 use super::{in_range, rollups};
 use crate::model::AppId;
-use crate::rollup::{Cells, DAY, Label, People, QUARTER, Quarters, Totals};
+use crate::rollup::{Cells, DAY, Label, People, QUARTER, Quarters, Rollup, Totals};
 use crate::store::{Mismatch, StoreError, Verification};
 
 const REPORTED: usize = 100;
@@ -56,8 +56,14 @@ impl Recount {
             found.damages.push(error.to_string());
             return Ok(());
         }
-        found.sessions += check_sessions(&transaction, of, &mut found.damages)?;
-        let rollup = match rollups::build(&transaction, of) {
+        let sessions = check_sessions(&transaction, of, &mut found.damages)?;
+        let is_sealed = days::is_sealed(&transaction, of)?;
+        let rollup = if is_sealed {
+            sealed(&transaction, of)
+        } else {
+            rollups::build(&transaction, of)
+        };
+        let rollup = match rollup {
             Ok(rollup) => rollup,
             Err(StoreError::Unusable(damage)) => {
                 found.damages.push(damage);
@@ -65,12 +71,20 @@ impl Recount {
             }
             Err(error) => return Err(error),
         };
+        if is_sealed {
+            found.sealed += rollup.cells.sessions();
+        } else {
+            found.sessions += sessions;
+        }
         let mut check = Check {
             transaction: &transaction,
             app: self.apps.get(&of.0).copied(),
             of,
             found,
         };
+        if is_sealed {
+            check.sealed(sessions, &rollup)?;
+        }
         let (seq, totals) = check.row(newest, rollup.cells.sessions() > 0)?;
         check.compare(&totals, &rollup.totals());
         check.kept(
@@ -94,6 +108,15 @@ impl Recount {
         }
         Ok(newest)
     }
+}
+
+/// The rollup of a sealed day, with which its counts are compared.
+fn sealed(transaction: &Transaction<'_>, of: AppDay) -> Result<Rollup, StoreError> {
+    let row = days::get(transaction, of)?.ok_or_else(|| rollups::lost(of))?;
+    let cells = rollups::kept_cells(transaction, of, row.seq)?;
+    let people = rollups::kept_people(transaction, of, row.seq)?;
+    let (cells, people) = cells.zip(people).ok_or_else(|| rollups::lost(of))?;
+    Ok(Rollup { cells, people })
 }
 
 /// Whether every session of a day reads as one; how many there are.
@@ -152,6 +175,35 @@ impl Check<'_> {
             self.damage(&format!("its row was not written as it stands there: {error}"));
         }
         Ok((seq, totals))
+    }
+
+    /// The parts of a sealed day's rollup must fit together, and refer to what is there.
+    fn sealed(&mut self, sessions: u64, rollup: &Rollup) -> Result<(), StoreError> {
+        if sessions > 0 {
+            self.damage("it is sealed and has sessions all the same");
+        }
+        if !rollup.cells.covers(&rollup.people) {
+            self.damage("its persons have visits that are not among its sessions, which retention removed");
+        }
+        let combinations = rollup.cells.combinations().iter().copied();
+        if !self.are_all("SELECT 1 FROM properties WHERE ordinal = ?1", combinations)? {
+            self.damage("its rollup names a combination of properties that does not exist");
+        }
+        let persons = rollup.people.iter().map(|(person, _)| person);
+        if !self.are_all("SELECT 1 FROM identities WHERE ordinal = ?1", persons)? {
+            self.damage("its rollup names a user or device that does not exist");
+        }
+        Ok(())
+    }
+
+    /// Whether there is a row for each number.
+    fn are_all(&self, sql: &str, mut numbers: impl Iterator<Item = u64>) -> Result<bool, StoreError> {
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        let missing = numbers.try_fold(false, |missing, number| {
+            let number = i64::try_from(number).unwrap_or(i64::MAX);
+            Ok::<_, StoreError>(missing || !statement.exists([number])?)
+        })?;
+        Ok(!missing)
     }
 
     /// A kept rollup, if there is one, and whether it is what the sessions say.

@@ -24,8 +24,9 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 /// the text of its recorded properties, and its person where that one was forgotten.
 ///
 /// A batch is read in one consistent state, which is let go before the batch is handed out: whoever receives it may take
-/// its time, and the journal can't be moved into the database before. Sessions are removed with their app alone, so everything
-/// that was recorded when this began is handed out.
+/// its time, and the journal can't be moved into the database before. What was recorded when
+/// this began is handed out, but for sessions that are removed meanwhile: those of an app that is deleted, and of days that are
+/// sealed.
 pub(super) fn export<T>(
     connection: &Connection,
     selection: &Selection,

@@ -5,21 +5,53 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use super::background::Background;
 use super::batch::Adopted;
 use super::upkeep::Upkeep;
 use super::writer::Writer;
-use super::{SqliteStore, administration, backup, beside, copying, counting, export, rows, verify, watch};
+use super::{
+    SqliteStore, administration, backup, beside, copying, counting, days, export, now, rows, sealing, verify,
+    watch,
+};
 use crate::catalog::{Catalog, Change, Records};
 use crate::model::{AppId, Identities, KeyId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
 use crate::rollup::{Cells, People};
 use crate::store::records::{SessionRecord, UserRecord};
+use crate::store::sealed::SealedDay;
 use crate::store::{
-    Administration, DayVersion, Progress, Recorded, Rollups, Scope, Selection, Sessions, StoreError, Updated,
-    Usage, Users, Verification, Whose,
+    Administration, DayVersion, Progress, Recorded, Rollups, Scope, Sealing, Selection, Sessions, StoreError,
+    Updated, Usage, Users, Verification, Whose,
 };
+
+impl SqliteStore {
+    /// Without those whose day is sealed here: its rollup has them.
+    async fn without_sealed(&self, sessions: Vec<SessionRecord>) -> Result<Vec<SessionRecord>, StoreError> {
+        let snapshot = self.published.load_full();
+        let mut workspaces = snapshot.catalog.workspaces().iter();
+        if workspaces.all(|entry| entry.workspace.sealed_before == 0) {
+            return Ok(sessions);
+        }
+        self.on_reader(move |connection| {
+            let mut left = Vec::with_capacity(sessions.len());
+            for record in sessions {
+                let app = snapshot.apps.get(&record.session.app());
+                let day = record.session.utc_day();
+                let is_sealed = app.map_or(Ok(false), |(app, _)| days::is_sealed(connection, (*app, day)))?;
+                if !is_sealed {
+                    left.push(record);
+                }
+            }
+            Ok(left)
+        })
+        .await
+    }
+}
+
+/// How often sealing tries without having sealed anything.
+const ATTEMPTS: u32 = 5;
 
 #[async_trait]
 impl Sessions for SqliteStore {
@@ -83,13 +115,26 @@ impl Sessions for SqliteStore {
     }
 
     async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError> {
-        let sessions = sessions.into_iter();
+        let sessions = self.without_sealed(sessions).await?.into_iter();
         self.record_all(sessions.map(|record| {
             let adopted = Adopted::new(record.recorded, record.forgotten);
             (record.session, Some(adopted))
         }))
         .await
         .map(|_| ())
+    }
+
+    async fn dump_sealed(
+        &self,
+        workspace: WorkspaceId,
+        days: mpsc::Sender<SealedDay>,
+    ) -> Result<(), StoreError> {
+        self.on_reader(move |connection| copying::sealed(connection, workspace, &days))
+            .await
+    }
+
+    async fn adopt_sealed(&self, day: SealedDay) -> Result<(), StoreError> {
+        self.on_writer(move |writer| writer.adopt_sealed(&day)).await
     }
 }
 
@@ -180,6 +225,48 @@ impl Administration for SqliteStore {
             Ok(is_changed)
         })
         .await
+    }
+
+    async fn seal(&self, workspace: WorkspaceId, progress: Progress) -> Result<Sealing, StoreError> {
+        self.refresh().await?;
+        let (ordinal, until, announced) = {
+            let snapshot = self.published.load();
+            let entry = snapshot.catalog.workspace(workspace);
+            let known = &entry
+                .ok_or_else(|| StoreError::unknown("workspace", workspace))?
+                .workspace;
+            let retained = known.retention;
+            let due = retained.map_or(0, |retention| retention.first_unsealed_day(now()));
+            let announced = known.sealed_before;
+            // What was begun under a shorter retention is brought to its end.
+            (snapshot.workspace(workspace)?, due.max(announced), announced)
+        };
+        let count = move |connection: &Connection| sealing::count_due(connection, ordinal, until);
+        let total = self.on_reader(count).await?;
+        let mut sealing = Sealing::default();
+        if total == 0 {
+            return Ok(sealing);
+        }
+        if until > announced {
+            self.change(Change::Seal(workspace, until)).await?;
+        }
+        let mut attempts = 0;
+        loop {
+            let prepare = move |connection: &Connection| sealing::prepare(connection, ordinal, until);
+            let ready = self.on_reader(prepare).await?;
+            if ready.is_empty() {
+                return Ok(sealing);
+            }
+            let sealed = self.on_writer(move |writer| writer.seal(&ready)).await?;
+            // Days may have changed meanwhile, but not for ever.
+            attempts = if sealed.days == 0 { attempts + 1 } else { 0 };
+            if attempts == ATTEMPTS {
+                return Err(StoreError::changed_meanwhile());
+            }
+            sealing.days += sealed.days;
+            sealing.sessions += sealed.sessions;
+            progress((sealing.days * 100 / total).min(100));
+        }
     }
 
     async fn note_key_use(&self, uses: Vec<(KeyId, Millis)>) -> Result<(), StoreError> {

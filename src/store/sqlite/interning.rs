@@ -261,6 +261,12 @@ impl<'a> Interner<'a> {
         self.combination(digest, content)
     }
 
+    /// The same of a text whose digest nobody has made yet.
+    pub(super) fn recorded_as(&mut self, content: &str) -> Result<i64, StoreError> {
+        let digest = self.cache.digests.of((content, "recorded"));
+        self.recorded(digest, content)
+    }
+
     /// The ordinal of the combination with which a session is recorded: its own properties, whose digest this is, its
     /// user's attributes and whether it is the first of its person.
     pub(super) fn properties(

@@ -44,6 +44,7 @@ mod resolving;
 mod rollups;
 mod rows;
 mod schema;
+mod sealing;
 #[cfg(test)]
 mod tests;
 mod upkeep;

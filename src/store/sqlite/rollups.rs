@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Rows, Transaction, params};
 use uuid::Uuid;
 
-use super::days::AppDay;
+use super::days::{self, AppDay};
 use crate::rollup::{Builder, Cells, People, Rollup};
 use crate::store::StoreError;
 
@@ -98,7 +98,7 @@ fn kept<T>(
     match decode(blob) {
         Ok(content) => Ok(Some(content)),
         Err(error) => {
-            tracing::warn!(%error, app, day, "the rollup of a day can't be read; it is built again");
+            tracing::warn!(%error, app, day, "the rollup of a day can't be read; it is built again if its sessions are there");
             Ok(None)
         }
     }
@@ -141,8 +141,21 @@ pub(super) fn missing(
     Ok(found)
 }
 
+/// What is wrong with a sealed day that has no rollup.
+pub(super) fn lost((app, day): AppDay) -> StoreError {
+    StoreError::damaged(format!(
+        "the rollup of day {day} of app number {app}, whose sessions retention removed, is missing or can't be read"
+    ))
+}
+
 /// Builds the rollup of a day of its sessions.
+///
+/// # Errors
+/// [`StoreError::Unusable`] for a sealed day, which has none.
 pub(super) fn build(connection: &Connection, of: AppDay) -> Result<Rollup, StoreError> {
+    if days::is_sealed(connection, of)? {
+        return Err(lost(of));
+    }
     let mut builder = Builder::default();
     each_session(connection, of, |session| {
         builder.push(session.start, session.person, session.combination);
@@ -160,6 +173,10 @@ pub(super) fn count_few(connection: &Connection, (app, day): AppDay) -> Result<(
     let mut seq = 0;
     while let Some(row) = rows.next()? {
         seq = row.get(3)?;
+        if row.get(4)? {
+            let cells = kept_cells(connection, (app, day), seq)?;
+            return Ok((seq, cells.ok_or_else(|| lost((app, day)))?));
+        }
         // A day that lost its sessions still has its row.
         if row.get_ref(0)? != ValueRef::Null {
             let session = Session::read(row)?;

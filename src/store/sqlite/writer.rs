@@ -13,11 +13,12 @@ use super::interning::Interned;
 use super::journal::Journal;
 use super::log::{Commit, Log};
 use super::rollups::{self, KeptRollup};
-use super::{administration, days, forgetting, people, recording, removing, watch};
+use super::{administration, copying, days, forgetting, people, recording, removing, sealing, watch};
 use crate::model::{AppId, Identities, SessionEnd, UserUpdate, WorkspaceId};
 use crate::store::recent::Digests;
 use crate::store::records::UserRecord;
-use crate::store::{Recorded, StoreError, Updated};
+use crate::store::sealed::SealedDay;
+use crate::store::{Recorded, Sealing, StoreError, Updated};
 
 /// What a transaction returns, and its number with what it did to days, if it added sessions.
 type Done<T> = (T, Option<(i64, Vec<Commit>)>);
@@ -157,6 +158,29 @@ impl Writer {
                 });
                 Ok((!emptied.is_empty(), Some((after, commits.collect()))))
             })
+        })
+    }
+
+    /// Seals days that have not changed since their rollups were made.
+    pub(super) fn seal(&mut self, ready: &[sealing::Ready]) -> Result<Sealing, StoreError> {
+        self.securely(|writer| {
+            writer.in_turn(|transaction, _| Ok((sealing::seal(transaction, ready)?, None)))
+        })
+    }
+
+    /// Takes over a sealed day of another store in one transaction.
+    pub(super) fn adopt_sealed(&mut self, day: &SealedDay) -> Result<(), StoreError> {
+        let snapshot = self.published.load_full();
+        self.in_turn(|transaction, interned| {
+            let after = next_commit(transaction)?;
+            let changed = copying::adopt_sealed(transaction, interned, &snapshot, day, after)?;
+            let commit = |of| Commit {
+                of,
+                before: None,
+                after,
+                cells: Box::default(),
+            };
+            Ok(((), Some((after, changed.map(commit).into_iter().collect()))))
         })
     }
 

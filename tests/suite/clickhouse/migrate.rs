@@ -83,7 +83,7 @@ fn everything_moves_to_a_cluster_and_back() {
     let report = migrate(&old, &new);
     assert_eq!(
         report,
-        json!({"users": 20, "sessions": 1_000, "series": 3, "differences": []})
+        json!({"users": 20, "sealed_days": 0, "sessions": 1_000, "series": 3, "differences": []})
     );
     let moved = serve(&new, Some(&server));
     assert_eq!(

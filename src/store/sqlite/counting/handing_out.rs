@@ -259,6 +259,7 @@ impl Shared {
         let transaction = connection.unchecked_transaction()?;
         let row = days::get(&transaction, of)?;
         let (seq, sessions) = row.map_or((0, 0), |row| (row.seq, row.totals.sessions()));
+        let is_sealed = row.is_some_and(|row| row.is_sealed);
         let here = |part: T| {
             let version = DayVersion {
                 day: of.1,
@@ -275,11 +276,11 @@ impl Shared {
         if let Some(part) = unkept.and_then(|rollup| T::unkept(&rollup)) {
             return here(part);
         }
-        if sessions >= WORTHWHILE {
+        if sessions >= WORTHWHILE || is_sealed {
             if let Some(part) = T::kept(&transaction, of, seq)? {
                 return here(part);
             }
-            if !may_build {
+            if !may_build && !is_sealed {
                 return Ok(Found::Missing(sessions));
             }
         }
