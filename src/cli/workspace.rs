@@ -1,15 +1,18 @@
-//! `workspace`: tenants, their time zones and their limits.
+//! `workspace`: tenants, their time zones, their limits and how long they keep sessions.
+
+mod retention;
 
 use clap::Subcommand;
 use serde::Serialize;
 
+use self::retention::KeptFor;
 use super::confirm::{confirm, counted, sessions_of};
 use super::globals::Globals;
 use super::output::{print_bytes, print_json, print_line, thousands};
 use super::table::table;
 use super::{lookup, values};
 use crate::catalog::{Change, WorkspaceChange};
-use crate::model::{Name, NewWorkspace, Workspace, WorkspaceId};
+use crate::model::{Name, NewWorkspace, Retention, Weekday, Workspace, WorkspaceId};
 use crate::store::{Administration, Role, Scope, Store};
 
 /// Create, list, change and delete workspaces
@@ -84,6 +87,35 @@ Examples:
         #[arg(value_name = "N")]
         limit: u32,
     },
+    /// Change for how many days a workspace keeps its sessions one by one
+    ///
+    /// Sessions of days (UTC) that are older are removed for good, and refused when they are delivered. What was counted of them
+    /// stays, and answers every question as before: series, segments, users over time. A longer retention brings nothing back.
+    #[command(after_help = "\
+Examples:
+  sessionmeter workspace set-retention acme 395
+  sessionmeter workspace set-retention acme none")]
+    SetRetention {
+        /// Name or id
+        workspace: String,
+        /// Days, 1 to 36500, besides the running one; 'none' or 0 = for ever
+        #[arg(value_name = "DAYS")]
+        days: KeptFor,
+        /// Don't ask before sessions are removed
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Change on which day a workspace's weeks begin
+    ///
+    /// Nothing is recounted: series by week begin on the day that is set when they are asked for.
+    #[command(after_help = "Example:\n  sessionmeter workspace set-first-weekday acme sunday")]
+    SetFirstWeekday {
+        /// Name or id
+        workspace: String,
+        /// Day of the week, in English: monday to sunday
+        #[arg(value_name = "DAY")]
+        day: Weekday,
+    },
 }
 
 /// What `create` and `set-time-zone` print with `--json`.
@@ -94,7 +126,7 @@ struct CreatedJson<'a> {
     time_zone: &'a str,
 }
 
-/// An entry of `list`, and what `set-rate-limit` and `set-segment-limit` print.
+/// An entry of `list`, and what commands print that change a limit, the retention or the first weekday.
 #[derive(Serialize)]
 struct ListedJson<'a> {
     #[serde(flatten)]
@@ -102,6 +134,9 @@ struct ListedJson<'a> {
     rate_limit: u64,
     recording_rate_limit: u64,
     segment_limit: u32,
+    /// `null`: sessions are kept for ever.
+    retention_days: Option<u32>,
+    first_weekday: &'static str,
 }
 
 impl<'a> From<&'a Workspace> for CreatedJson<'a> {
@@ -121,6 +156,8 @@ impl<'a> From<&'a Workspace> for ListedJson<'a> {
             rate_limit: workspace.rate_limits.export,
             recording_rate_limit: workspace.rate_limits.recording,
             segment_limit: workspace.segment_limit,
+            retention_days: workspace.retention.map(Retention::days),
+            first_weekday: workspace.first_weekday.as_str(),
         }
     }
 }
@@ -190,6 +227,16 @@ async fn run_on(store: &dyn Store, command: WorkspaceCommand, globals: &Globals)
                 ..WorkspaceChange::default()
             };
             print_limits(&changed(store, &workspace, change).await?, json)
+        }
+        WorkspaceCommand::SetRetention { workspace, days, yes } => {
+            retention::set(store, &workspace, days, yes, json).await
+        }
+        WorkspaceCommand::SetFirstWeekday { workspace, day } => {
+            let change = WorkspaceChange {
+                first_weekday: Some(day),
+                ..WorkspaceChange::default()
+            };
+            print_first_weekday(&changed(store, &workspace, change).await?, json)
         }
     }
 }
@@ -263,6 +310,15 @@ fn print_limits(workspace: &Workspace, json: bool) -> anyhow::Result<()> {
     }
 }
 
+fn print_first_weekday(workspace: &Workspace, json: bool) -> anyhow::Result<()> {
+    if json {
+        print_json(&ListedJson::from(workspace))
+    } else {
+        let (name, day) = (&workspace.name, workspace.first_weekday.as_str());
+        print_line(&format!("changed workspace '{name}'\n  weeks begin on  {day}"))
+    }
+}
+
 fn requests(limit: u64) -> String {
     match limit {
         0 => "no limit".to_owned(),
@@ -299,6 +355,8 @@ fn list(store: &dyn Administration, json: bool) -> anyhow::Result<()> {
                 limit_cell(workspace.rate_limits.export),
                 limit_cell(workspace.rate_limits.recording),
                 limit_cell(workspace.segment_limit.into()),
+                retention::in_words(workspace.retention),
+                workspace.first_weekday.as_str().to_owned(),
             ]
         })
         .collect();
@@ -309,6 +367,8 @@ fn list(store: &dyn Administration, json: bool) -> anyhow::Result<()> {
         "EXPORTS/HOUR",
         "RECORDINGS/HOUR",
         "SEGMENTS",
+        "RETENTION",
+        "WEEKS BEGIN",
     ];
     print_bytes(table(head, &rows).as_bytes())
 }

@@ -4,6 +4,7 @@ use super::numbers::Desk;
 use super::subject::question;
 use crate::count::{Question, QuestionError};
 use crate::dashboard::dates;
+use crate::model::Weekday;
 use crate::series::{EndingAt, Range, Step, Window};
 
 /// Days over which hours of the week are averaged where the page itself shows hours.
@@ -15,6 +16,12 @@ const DAY: i64 = 86_400;
 pub(crate) struct Heat(pub(crate) [[Option<f64>; 24]; 7]);
 
 impl Heat {
+    /// The days of a week that begins on this one: how many days after Monday each is, and its hours.
+    pub(crate) fn week_from(&self, first: Weekday) -> impl Iterator<Item = (usize, &[Option<f64>; 24])> {
+        let days = self.0.iter().enumerate().cycle();
+        days.skip(first as usize).take(self.0.len())
+    }
+
     /// Where the average is the greatest, if there is a session at all: day, hour, average.
     pub(crate) fn peak(&self) -> Option<(usize, usize, f64)> {
         let cells = self.0.iter().enumerate().flat_map(|(day, hours)| {

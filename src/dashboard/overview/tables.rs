@@ -34,7 +34,7 @@ pub(super) fn heat(view: View<'_>) -> Markup {
                     @for hour in 0..24 { th scope="col" { span.unseen[hour % 3 != 0] { (hour) } } }
                 } }
                 tbody {
-                    @for (day, hours) in numbers.heat.0.iter().enumerate() {
+                    @for (day, hours) in numbers.heat.week_from(asked.workspace.workspace.first_weekday) {
                         tr {
                             th scope="row" { (texts.weekday_short(day)) }
                             @for (hour, average) in hours.iter().enumerate() {
