@@ -9,6 +9,7 @@ mod rows;
 mod segments;
 mod shares;
 mod start;
+mod weeks;
 
 use std::process::Command;
 

@@ -43,6 +43,7 @@ mod oracle;
 mod proxies;
 mod recording;
 mod reference;
+mod retention;
 mod sample_data;
 mod segments;
 mod store;
