@@ -66,7 +66,7 @@ pub(super) async fn set(
     if let Some(retention) = retention {
         let now = jiff::Timestamp::now().as_millisecond();
         let apps: Vec<_> = entry.apps.iter().map(|app| app.id).collect();
-        let days = days_that_go(before, retention, now);
+        let days = days_that_go(&entry.workspace, retention, now);
         let with_sessions = store.days(&apps, days.clone()).await?;
         if !with_sessions.is_empty() {
             let question = format!(
@@ -87,11 +87,10 @@ pub(super) async fn set(
     print(&current(store, id)?, before, sealing, json)
 }
 
-/// The days that a retention would have sealed at `now` and the one before it had not. Where an earlier one was lifted, days that it
-/// sealed are among them.
-fn days_that_go(before: Option<Retention>, retention: Retention, now: Millis) -> RangeInclusive<i64> {
+/// The days of a workspace that a retention would have sealed at `now`, but for those that were sealed before.
+fn days_that_go(workspace: &Workspace, retention: Retention, now: Millis) -> RangeInclusive<i64> {
     let (first, _) = all_time();
-    let first = before.map_or(first.div_euclid(DAY), |before| before.first_unsealed_day(now));
+    let first = first.div_euclid(DAY).max(workspace.sealed_before);
     first..=retention.first_unsealed_day(now) - 1
 }
 
@@ -165,15 +164,5 @@ mod tests {
             let expected = "give 1 to 36,500 days, or 'none' to keep sessions for ever";
             assert_eq!(read(text), Err(expected.to_owned()), "{text}");
         }
-    }
-
-    #[test]
-    fn what_a_retention_removes_begins_where_the_one_before_ended() {
-        let now = 20_000 * DAY * 1000;
-        let kept = |days| Retention::new(days).unwrap();
-        assert_eq!(days_that_go(Some(kept(60)), kept(30), now), 19_939..=19_968);
-        assert_eq!(*days_that_go(None, kept(30), now).end(), 19_968);
-        assert!(days_that_go(Some(kept(30)), kept(60), now).is_empty());
-        assert!(days_that_go(Some(kept(30)), kept(30), now).is_empty());
     }
 }
