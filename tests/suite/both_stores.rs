@@ -20,6 +20,7 @@ const OVER_ONE_SERVER: &[&str] = &[
     "oracle::",
     "recording::",
     "sample_data::",
+    "retention::sealing::",
     "segments::",
     "store::",
     "clients::logs::",

@@ -27,32 +27,11 @@ fn seal(store: &str, sealed: u64) -> Value {
 
 /// Everything that is asked of the hundred days.
 fn answers(server: &Server, segment: &str) -> Vec<Value> {
-    let days = "from=2024-01-01&to=2024-04-09";
-    let paths = [
-        format!("/sessions/data_series?{ALL_DAYS}"),
-        "/sessions/data_series?unit=hour&length=100&ending_at=2024-02-14T20:00:00Z".to_owned(),
-        format!("/sessions/data_series?{ALL_DAYS}&segment_id={segment}"),
-        format!("/segments/data_series?{ALL_DAYS}&segment_id={segment}"),
-        format!("/kpi/dau/data_series?{ALL_DAYS}"),
-        format!("/kpi/mau/data_series?{ALL_DAYS}"),
-        format!("/kpi/new_users/data_series?{ALL_DAYS}"),
-        format!("/sessions/query?{days}&group_by=platform"),
-        format!("/sessions/query?{days}&group_by=first_session&unit=month"),
-        format!("/sessions/query?{days}&metric=users&unit=week&group_by=platform"),
-        format!("/sessions/query?{days}&metric=users&unit=total&filter={IOS}"),
-    ];
-    let mut answers = Vec::new();
-    for path in paths {
-        let mut answer = None;
-        eventually(&path, || {
-            let got = server.get(&path);
-            assert!(matches!(got.status, 200 | 503), "{path}: {}", got.text);
-            answer = (got.status == 200).then(|| got.json());
-            answer.is_some()
-        });
-        answers.extend(answer);
-    }
-    answers
+    crate::retention::answers(
+        |path| server.get(path),
+        (FIRST_DAY / 86_400).cast_signed() + 99,
+        segment,
+    )
 }
 
 fn rows(host: &str, database: &str, table: &str) -> u64 {
@@ -205,39 +184,4 @@ fn what_lands_on_a_sealed_day_is_neither_acknowledged_nor_counted() {
     assert_eq!(report["sealed_sessions"], 2, "{report}");
     assert_eq!(rows(&host, "late", "sessions"), 0);
     assert_eq!(one.counts(ALL_DAYS), by_day(200));
-}
-
-#[test]
-fn a_process_that_dies_while_it_seals_leaves_right_answers_and_the_next_goes_on() {
-    let cluster = cluster();
-    let host = cluster.nodes[0].host();
-    let store = address(&cluster.hosts(), "dying");
-    let server = serve(&store, None);
-    assert_eq!(server.track(&body(&server.app, 0..3_000)).status, 201);
-    let days = retention(SEALED);
-    for pause in [0, 300, 600] {
-        let mut dying = Command::new(binary())
-            .env("SESSIONMETER_STORE", &store)
-            .args(["workspace", "set-retention", "default", &days, "--yes"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        eventually("its announcement", || {
-            let sql = "SELECT count() FROM dying.catalog WHERE position(content, '\"retention_days\":0') = 0 AND kind = 1";
-            execute(&host, sql).unwrap().trim() != "0"
-        });
-        // Somewhere in the middle, whatever that is: the answers must be right in any case.
-        let waited = std::time::Instant::now();
-        eventually("a moment", || waited.elapsed().as_millis() > 800 + pause * 2);
-        dying.kill().unwrap();
-        dying.wait().unwrap();
-        eventually("the same counts", || server.counts(ALL_DAYS) == by_day(3_000));
-        let verified = command(&store, &["verify"]);
-        assert_eq!(verified["agrees"], true, "{verified}");
-    }
-    seal(&store, SEALED);
-    assert_eq!(rows(&host, "dying", "sessions"), 0);
-    assert_eq!(server.counts(ALL_DAYS), by_day(3_000));
-    assert_eq!(exported(&store), 3_000 - 44 * 30);
 }

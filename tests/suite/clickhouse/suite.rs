@@ -27,6 +27,7 @@ const SUITES: &[&str] = &[
     "operations::",
     "oracle::",
     "recording::",
+    "retention::",
     "sample_data::",
     "segments::",
     "store::",

@@ -357,6 +357,18 @@ pub fn run(data: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
+/// Begins a command of which nobody hears.
+pub fn spawned(data: &Path, arguments: &[&str]) -> Child {
+    Command::new(binary())
+        .args(store_arguments(data))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
 /// Runs a command with `--json` and expects success; what it printed.
 pub fn command(data: &Path, arguments: &[&str]) -> Value {
     let output = run(data, &[arguments, &["--json"]].concat());

@@ -54,6 +54,8 @@ struct Room {
     model: Workspace,
     segments: Vec<Segment>,
     changes: &'static [i64],
+    /// The first instant of which sessions are taken.
+    taken_from: i64,
 }
 
 struct World {
@@ -61,6 +63,8 @@ struct World {
     server: Option<Server>,
     directory: TempDir,
     rooms: Vec<Room>,
+    /// Sessions that are sealed.
+    sealed: u64,
 }
 
 #[test]
@@ -79,6 +83,9 @@ fn every_answer_is_what_a_naive_walk_says() {
         if round % 5 == 0 {
             world.move_somebody();
         }
+        if round % 3 == 2 {
+            world.seal_somebody();
+        }
         if round % 4 == 0 {
             world.restart();
         }
@@ -89,7 +96,9 @@ fn every_answer_is_what_a_naive_walk_says() {
             world.compare(room);
         }
     }
-    verify(&world.directory.path().join("store"));
+    let store = world.directory.path().join("store");
+    verify(&store);
+    assert_eq!(command(&store, &["verify"])["sealed_sessions"], world.sealed);
 }
 
 impl World {
@@ -117,6 +126,7 @@ impl World {
                 model: Workspace::new(zone),
                 segments,
                 changes,
+                taken_from: 0,
             });
         }
         Self {
@@ -124,6 +134,7 @@ impl World {
             server: Some(server),
             directory,
             rooms,
+            sealed: 0,
         }
     }
 
@@ -152,7 +163,12 @@ impl World {
             }
             session["started_at"] = at.into();
             session["session_id"] = format!("session {}", random.below(4_000)).into();
-            sessions.push(session);
+            if at >= room.taken_from {
+                sessions.push(session);
+            }
+        }
+        if sessions.is_empty() {
+            return;
         }
         let server = self.server.as_ref().unwrap();
         let caller = room.space.caller(server);
@@ -216,6 +232,27 @@ impl World {
             asked(caller, "/workspace")["time_zone"] == zone
         });
         room.calendar = Calendar::new(zone);
+    }
+
+    /// Sessions of a workspace's older days go. Nothing that is asked afterwards tells.
+    fn seal_somebody(&mut self) {
+        let random = &mut self.generator.random;
+        let room = random.below(self.rooms.len());
+        let room = &mut self.rooms[room];
+        let change = *random.pick(room.changes);
+        let today = jiff::Timestamp::now().as_second().div_euclid(DAY);
+        // With some room to midnight, whenever this runs.
+        let first = change.div_euclid(DAY) + random.range(-AROUND / 2, AROUND / 2);
+        let days = (today - first).to_string();
+        let server = self.server.as_ref().unwrap();
+        let name = &room.space.name;
+        let report = command(
+            &server.data,
+            &["workspace", "set-retention", name, &days, "--yes"],
+        );
+        self.sealed += report["sealed_sessions"].as_u64().unwrap();
+        // Days that were sealed stay closed, and at midnight another one is.
+        room.taken_from = room.taken_from.max((first + 1) * DAY);
     }
 
     fn restart(&mut self) {
