@@ -122,11 +122,11 @@ async fn transfer(
     both(from.dump_users(sender), write).await?;
 
     for workspace in workspaces {
-        let (sender, mut days) = mpsc::channel::<SealedDay>(WAITING);
+        let (sender, mut days) = mpsc::channel::<Vec<SealedDay>>(WAITING);
         let write = async {
-            while let Some(day) = days.recv().await {
-                to.adopt_sealed(day).await?;
-                copied.sealed_days += 1;
+            while let Some(batch) = days.recv().await {
+                copied.sealed_days += batch.len() as u64;
+                to.adopt_sealed(batch).await?;
                 progress(Step::Sealed(copied.sealed_days));
             }
             Ok(())

@@ -118,3 +118,32 @@ impl SealedDay {
         Ok((Cells::from_sorted(cells), People::from_persons(people)))
     }
 }
+
+/// Days that are handed on together.
+#[derive(Default)]
+pub(super) struct SealedBatch {
+    days: Vec<SealedDay>,
+    weight: usize,
+}
+
+impl SealedBatch {
+    /// Days in a batch.
+    pub(super) const DAYS: usize = 500;
+    /// Cells and visits in a batch, about.
+    pub(super) const WEIGHT: usize = 100_000;
+
+    /// Adds a day; the batch, where it is full then.
+    pub(super) fn push(&mut self, day: SealedDay) -> Option<Vec<SealedDay>> {
+        let visits = day.people.iter().map(|(_, visits)| 1 + visits.len());
+        self.weight += day.cells.len() + visits.sum::<usize>();
+        self.days.push(day);
+        let is_full = self.days.len() >= Self::DAYS || self.weight >= Self::WEIGHT;
+        is_full.then(|| self.take())
+    }
+
+    /// What is left.
+    pub(super) fn take(&mut self) -> Vec<SealedDay> {
+        self.weight = 0;
+        std::mem::take(&mut self.days)
+    }
+}

@@ -96,14 +96,14 @@ pub trait Sessions: Send + Sync + 'static {
     /// returns. Their apps must be there.
     async fn adopt_sessions(&self, sessions: Vec<SessionRecord>) -> Result<(), StoreError>;
 
-    /// Hands out the sealed days of a workspace; when nobody receives any more, this ends.
+    /// Hands out the sealed days of a workspace, some at a time; when nobody receives any more, this ends.
     async fn dump_sealed(
         &self,
         workspace: WorkspaceId,
-        days: mpsc::Sender<SealedDay>,
+        days: mpsc::Sender<Vec<SealedDay>>,
     ) -> Result<(), StoreError>;
 
-    /// Takes over a sealed day of another store, in the place of whatever is there of that day; durable and counted when this
-    /// returns. Its app must be there.
-    async fn adopt_sealed(&self, day: SealedDay) -> Result<(), StoreError>;
+    /// Takes over sealed days of one workspace of another store, in the place of whatever is there of these days; durable and
+    /// counted when this returns. Their apps must be there.
+    async fn adopt_sealed(&self, days: Vec<SealedDay>) -> Result<(), StoreError>;
 }

@@ -17,13 +17,11 @@ use super::people::{DEVICE, Person, USER};
 use super::properties::NewCombinations;
 use super::sealed::{self, SealedRow};
 use super::tables::Table;
-use crate::model::WorkspaceId;
+use crate::model::{AppId, WorkspaceId};
 use crate::rollup::{Cells, People};
 use crate::store::StoreError;
-use crate::store::sealed::{SealedDay, SealedPerson};
+use crate::store::sealed::{SealedBatch, SealedDay, SealedPerson};
 
-/// Days that are read at once.
-const DAYS: usize = 50;
 /// Persons that are asked for at once.
 const PERSONS: usize = 10_000;
 
@@ -48,7 +46,7 @@ struct NamedRow {
 pub(super) async fn dump(
     store: &Inner,
     workspace: WorkspaceId,
-    output: &Sender<SealedDay>,
+    output: &Sender<Vec<SealedDay>>,
 ) -> Result<(), StoreError> {
     let engine = &store.engine;
     let apps: Vec<_> = store.snapshot().apps_of(workspace).collect();
@@ -56,43 +54,57 @@ pub(super) async fn dump(
         return Ok(());
     }
     let days = sealed::hashes(engine, &format!("app IN ({})", literals(apps))).await?;
-    let days: Vec<AppDay> = days.into_keys().collect();
-    for days in days.chunks(DAYS) {
-        let mut cells = sealed::read::<Cells>(engine, days.iter().copied()).await?;
+    for days in chunks(&days) {
+        let cells = sealed::read::<Cells>(engine, days.iter().copied()).await?;
         let mut people = sealed::read::<People>(engine, days.iter().copied()).await?;
-        for day in days {
-            // Whatever was deleted meanwhile is not handed out.
-            let (Some(cells), Some(people)) = (cells.remove(day), people.remove(day)) else {
-                continue;
-            };
-            let day = spell(store, workspace, *day, (&cells.what, &people.what)).await?;
-            // What nobody receives nobody wants.
-            if output.send(day).await.is_err() {
-                return Ok(());
-            }
+        let parts = cells.into_iter().filter_map(|(day, cells)| {
+            // What was deleted meanwhile is not handed out.
+            Some((day, cells.what, people.remove(&day)?.what))
+        });
+        let parts: Vec<(AppDay, Cells, People)> = parts.collect();
+        // What nobody receives nobody wants.
+        if output.send(spell(store, workspace, &parts).await?).await.is_err() {
+            return Ok(());
         }
     }
     Ok(())
 }
 
+/// Days in their order, so many at a time as stores hand on together.
+fn chunks(days: &BTreeMap<AppDay, Hash>) -> Vec<Vec<AppDay>> {
+    let (mut chunks, mut chunk, mut rows) = (Vec::new(), Vec::new(), 0);
+    for (day, hash) in days {
+        chunk.push(*day);
+        rows += hash.rows;
+        if chunk.len() == SealedBatch::DAYS || rows >= SealedBatch::WEIGHT as u64 {
+            chunks.push(std::mem::take(&mut chunk));
+            rows = 0;
+        }
+    }
+    chunks.push(chunk);
+    chunks
+}
+
 async fn spell(
     store: &Inner,
     workspace: WorkspaceId,
-    (app, day): AppDay,
-    (cells, people): (&Cells, &People),
-) -> Result<SealedDay, StoreError> {
-    let combinations = cells.combinations().iter().chain(people.combinations());
-    let combinations: BTreeSet<u64> = combinations.copied().collect();
+    days: &[(AppDay, Cells, People)],
+) -> Result<Vec<SealedDay>, StoreError> {
+    let (mut combinations, mut numbers) = (BTreeSet::new(), BTreeSet::new());
+    for (_, cells, people) in days {
+        combinations.extend(cells.combinations());
+        combinations.extend(people.combinations());
+        numbers.extend(people.iter().map(|(person, _)| person));
+    }
     let properties = store.combinations.contents(&store.engine, &combinations).await?;
     let properties = properties.into_iter().map(|(id, text)| (id, text.to_string()));
-    let numbers: Vec<u64> = people.iter().map(|(person, _)| person).collect();
+    let properties = properties.collect();
+    let numbers: Vec<u64> = numbers.into_iter().collect();
     let persons = names(&store.engine, workspace, &numbers).await?;
-    SealedDay::new(
-        (app, day.into()),
-        (cells, people),
-        &properties.collect(),
-        &persons,
-    )
+    let day = |((app, day), cells, people): &(AppDay, Cells, People)| {
+        SealedDay::new((*app, (*day).into()), (cells, people), &properties, &persons)
+    };
+    days.iter().map(day).collect()
 }
 
 /// Who persons are. Somebody without a name was forgotten.
@@ -131,73 +143,100 @@ async fn names(
 }
 
 /// As [`Sessions::adopt_sealed`](crate::store::Sessions::adopt_sealed).
-pub(super) async fn adopt(store: &Inner, day: &SealedDay) -> Result<(), StoreError> {
+pub(super) async fn adopt(store: &Inner, days: &[SealedDay]) -> Result<(), StoreError> {
     let engine = &store.engine;
-    let workspace = store.snapshot().apps.get(&day.app).copied();
-    let workspace = workspace.ok_or_else(|| StoreError::unknown("app", day.app))?;
-    let date =
-        u16::try_from(day.day).map_err(|_| StoreError::damaged(format!("there is no day {}", day.day)))?;
-    let of = (day.app, date);
+    let Some(first) = days.first() else {
+        return Ok(());
+    };
+    let workspace = store.snapshot().apps.get(&first.app).copied();
+    let workspace = workspace.ok_or_else(|| StoreError::unknown("app", first.app))?;
     let mut new = NewCombinations::default();
-    let combinations: Vec<u64> = day
-        .combinations
-        .iter()
-        .map(|text| new.add(text.clone()))
-        .collect();
-    store.combinations.store(engine, new).await?;
-    let persons = adopt_persons(store, workspace, day).await?;
-    let (cells, people) = day.rollup(&combinations, &persons)?;
-    let before = sealed::read::<Cells>(engine, [of]).await?;
-    let before_people = sealed::read::<People>(engine, [of]).await?;
-    let is_there = before.get(&of).is_some_and(|known| known.what == cells)
-        && before_people.get(&of).is_some_and(|known| known.what == people);
-    if !is_there {
-        let failed = |error: std::io::Error| StoreError::Unavailable(error.to_string());
-        let body = [cells.encode().map_err(failed)?, people.encode().map_err(failed)?].concat();
-        let content = Hash {
-            rows: cells.sessions(),
-            sum: ids::hash(&body),
-        };
-        sealed::write(engine, &[SealedRow::new(of, content, (&cells, &people))?]).await?;
-        store.contents.note_written(&BTreeSet::from([of]));
+    let mut combinations: Vec<Vec<u64>> = Vec::with_capacity(days.len());
+    for day in days {
+        let numbers = day.combinations.iter().map(|text| new.add(text.clone()));
+        combinations.push(numbers.collect());
     }
+    store.combinations.store(engine, new).await?;
+    let persons = adopt_persons(store, workspace, days).await?;
+    let mut rollups = BTreeMap::new();
+    for (day, combinations) in days.iter().zip(&combinations) {
+        let date = u16::try_from(day.day);
+        let date = date.map_err(|_| StoreError::damaged(format!("there is no day {}", day.day)))?;
+        rollups.insert((day.app, date), day.rollup(combinations, &persons)?);
+    }
+    let there = sealed::read::<Cells>(engine, rollups.keys().copied().collect::<Vec<_>>()).await?;
+    let people_there = sealed::read::<People>(engine, there.keys().copied().collect::<Vec<_>>()).await?;
+    let is_new = |(of, (cells, people)): &(&AppDay, &(Cells, People))| {
+        !(there.get(*of).is_some_and(|known| known.what == *cells)
+            && people_there.get(*of).is_some_and(|known| known.what == *people))
+    };
+    let mut rows = Vec::with_capacity(rollups.len());
+    let mut changed = BTreeSet::new();
+    for (of, (cells, people)) in rollups.iter().filter(is_new) {
+        rows.push(SealedRow::new(*of, content(cells, people)?, (cells, people))?);
+        changed.insert(*of);
+    }
+    sealed::write(engine, &rows).await?;
+    store.contents.note_written(&changed);
     for table in [Table::Sessions, Table::Ends] {
-        let condition = format!("app = toUUID('{}') AND day = {date}", day.app);
+        let condition = of_days(rollups.keys().copied());
         Rows { table, condition }.remove(engine).await?;
     }
     Ok(())
 }
 
-/// The numbers of a day's persons, whom the store knows from then on.
+/// What names a rollup whose sessions nobody has.
+fn content(cells: &Cells, people: &People) -> Result<Hash, StoreError> {
+    let failed = |error: std::io::Error| StoreError::Unavailable(error.to_string());
+    let body = [cells.encode().map_err(failed)?, people.encode().map_err(failed)?];
+    Ok(Hash {
+        rows: cells.sessions(),
+        sum: ids::hash(&body.concat()),
+    })
+}
+
+/// Rows of these days and of no others.
+fn of_days(days: impl Iterator<Item = AppDay>) -> String {
+    let mut by_app = BTreeMap::<AppId, Vec<u16>>::new();
+    days.for_each(|(app, day)| by_app.entry(app).or_default().push(day));
+    let of_app =
+        |(app, days): (&AppId, &Vec<u16>)| format!("(app = toUUID('{app}') AND day IN ({}))", list(days));
+    by_app.iter().map(of_app).collect::<Vec<_>>().join(" OR ")
+}
+
+/// The numbers of the persons of days, whom the store knows from then on.
 async fn adopt_persons(
     store: &Inner,
     workspace: WorkspaceId,
-    day: &SealedDay,
+    days: &[SealedDay],
 ) -> Result<HashMap<SealedPerson, u64>, StoreError> {
     let mut known: BTreeMap<Person<'_>, &SealedPerson> = BTreeMap::new();
     let mut numbers = HashMap::new();
-    for (who, _) in &day.people {
+    for (who, _) in days.iter().flat_map(|day| &day.people) {
         match who {
             SealedPerson::User(id) => _ = known.insert((workspace, USER, id), who),
             SealedPerson::Device(id) => _ = known.insert((workspace, DEVICE, id), who),
             SealedPerson::Forgotten(number) => _ = numbers.insert(who.clone(), *number),
         }
     }
-    let asked: HashSet<Person<'_>> = known.keys().copied().collect();
-    let mut rows = Vec::with_capacity(known.len());
-    for (person, number) in store.people.adopt(&store.engine, asked).await? {
-        let (_, kind, id) = person;
-        rows.push(NameRow {
-            workspace: ids::workspace(workspace),
-            person: number,
-            kind,
-            id: id.to_owned(),
-            version: 1,
-        });
-        if let Some(who) = known.get(&person) {
-            numbers.insert((*who).clone(), number);
+    let all: Vec<Person<'_>> = known.keys().copied().collect();
+    for some in all.chunks(PERSONS) {
+        let asked: HashSet<Person<'_>> = some.iter().copied().collect();
+        let mut rows = Vec::with_capacity(some.len());
+        for (person, number) in store.people.adopt(&store.engine, asked).await? {
+            let (_, kind, id) = person;
+            rows.push(NameRow {
+                workspace: ids::workspace(workspace),
+                person: number,
+                kind,
+                id: id.to_owned(),
+                version: 1,
+            });
+            if let Some(who) = known.get(&person) {
+                numbers.insert((*who).clone(), number);
+            }
         }
+        store.engine.insert(Table::Names, &rows).await?;
     }
-    store.engine.insert(Table::Names, &rows).await?;
     Ok(numbers)
 }

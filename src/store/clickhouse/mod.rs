@@ -304,13 +304,13 @@ impl Sessions for ClickHouseStore {
     async fn dump_sealed(
         &self,
         workspace: WorkspaceId,
-        days: mpsc::Sender<SealedDay>,
+        days: mpsc::Sender<Vec<SealedDay>>,
     ) -> Result<(), StoreError> {
         copying::dump(&self.inner, workspace, &days).await
     }
 
-    async fn adopt_sealed(&self, day: SealedDay) -> Result<(), StoreError> {
-        copying::adopt(&self.inner, &day).await
+    async fn adopt_sealed(&self, days: Vec<SealedDay>) -> Result<(), StoreError> {
+        copying::adopt(&self.inner, &days).await
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::{AppId, WorkspaceId};
 use crate::rollup::{Rollup, Totals};
 use crate::store::StoreError;
 use crate::store::records::UserRecord;
-use crate::store::sealed::{SealedDay, SealedPerson};
+use crate::store::sealed::{SealedBatch, SealedDay, SealedPerson};
 
 /// Users handed out at a time.
 const BATCH: usize = 5_000;
@@ -49,13 +49,14 @@ fn read_id(text: &str) -> Result<WorkspaceId, StoreError> {
         .map_err(|_| StoreError::damaged(format!("'{text}' is no workspace's id")))
 }
 
-/// Hands out the sealed days of a workspace, each in one state of the store, until nobody receives any more.
+/// Hands out the sealed days of a workspace in batches, each day in one state of the store, until nobody receives any more.
 pub(super) fn sealed(
     connection: &Connection,
     workspace: WorkspaceId,
-    output: &Sender<SealedDay>,
+    output: &Sender<Vec<SealedDay>>,
 ) -> Result<(), StoreError> {
     let mut known = Known::default();
+    let mut batch = SealedBatch::default();
     for (of, app) in sealed_days(connection, workspace)? {
         let transaction = connection.unchecked_transaction()?;
         // Its app may have been deleted meanwhile.
@@ -77,11 +78,15 @@ pub(super) fn sealed(
             &known.persons,
         )?;
         drop(transaction);
-        if output.blocking_send(day).is_err() {
+        known.shrink();
+        if let Some(full) = batch.push(day)
+            && output.blocking_send(full).is_err()
+        {
             return Ok(());
         }
-        known.shrink();
     }
+    // If nobody receives it, nobody wants it.
+    let _ = output.blocking_send(batch.take());
     Ok(())
 }
 
@@ -174,11 +179,25 @@ fn person(kind: i64, value: String) -> Result<SealedPerson, StoreError> {
     }
 }
 
-/// Takes over a sealed day with the number `after`, in the place of whatever is there of that day; the day, unless it was there
-/// as it is.
+/// Takes over sealed days with the number `after`, each in the place of whatever is there of it; those that are different now.
 pub(super) fn adopt_sealed(
     transaction: &Transaction<'_>,
     interned: &mut Interned,
+    snapshot: &Snapshot,
+    days: &[SealedDay],
+    after: i64,
+) -> Result<Vec<AppDay>, StoreError> {
+    let mut interner = Interner::new(transaction, interned)?;
+    let mut changed = Vec::with_capacity(days.len());
+    for day in days {
+        changed.extend(adopt_day(transaction, &mut interner, snapshot, day, after)?);
+    }
+    Ok(changed)
+}
+
+fn adopt_day(
+    transaction: &Transaction<'_>,
+    interner: &mut Interner<'_>,
     snapshot: &Snapshot,
     day: &SealedDay,
     after: i64,
@@ -186,7 +205,6 @@ pub(super) fn adopt_sealed(
     let found = snapshot.apps.get(&day.app).copied();
     let (app, workspace) = found.ok_or_else(|| StoreError::unknown("app", day.app))?;
     let of = (app, day.day);
-    let mut interner = Interner::new(transaction, interned)?;
     let mut combinations = Vec::with_capacity(day.combinations.len());
     for content in &day.combinations {
         combinations.push(number(interner.recorded_as(content)?)?);
@@ -203,7 +221,9 @@ pub(super) fn adopt_sealed(
             }
         };
         let identity = interner.identity((workspace, kind, id))?;
-        interner.set_seen(identity.ordinal, true)?;
+        if !identity.seen {
+            interner.set_seen(identity.ordinal, true)?;
+        }
         persons.insert(person.clone(), number(identity.ordinal)?);
     }
     let (cells, people) = day.rollup(&combinations, &persons)?;

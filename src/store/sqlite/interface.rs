@@ -127,14 +127,14 @@ impl Sessions for SqliteStore {
     async fn dump_sealed(
         &self,
         workspace: WorkspaceId,
-        days: mpsc::Sender<SealedDay>,
+        days: mpsc::Sender<Vec<SealedDay>>,
     ) -> Result<(), StoreError> {
         self.on_reader(move |connection| copying::sealed(connection, workspace, &days))
             .await
     }
 
-    async fn adopt_sealed(&self, day: SealedDay) -> Result<(), StoreError> {
-        self.on_writer(move |writer| writer.adopt_sealed(&day)).await
+    async fn adopt_sealed(&self, days: Vec<SealedDay>) -> Result<(), StoreError> {
+        self.on_writer(move |writer| writer.adopt_sealed(&days)).await
     }
 }
 

@@ -168,19 +168,19 @@ impl Writer {
         })
     }
 
-    /// Takes over a sealed day of another store in one transaction.
-    pub(super) fn adopt_sealed(&mut self, day: &SealedDay) -> Result<(), StoreError> {
+    /// Takes over sealed days of another store in one transaction.
+    pub(super) fn adopt_sealed(&mut self, days: &[SealedDay]) -> Result<(), StoreError> {
         let snapshot = self.published.load_full();
         self.in_turn(|transaction, interned| {
             let after = next_commit(transaction)?;
-            let changed = copying::adopt_sealed(transaction, interned, &snapshot, day, after)?;
+            let changed = copying::adopt_sealed(transaction, interned, &snapshot, days, after)?;
             let commit = |of| Commit {
                 of,
                 before: None,
                 after,
                 cells: Box::default(),
             };
-            Ok(((), Some((after, changed.map(commit).into_iter().collect()))))
+            Ok(((), Some((after, changed.into_iter().map(commit).collect()))))
         })
     }
 
