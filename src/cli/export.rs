@@ -9,7 +9,7 @@ mod ndjson;
 mod output;
 mod parquet;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use self::encoder::{Encoder, Format};
 use self::output::Output;
+use super::confirm::counted;
 use super::globals::Globals;
 use super::lookup;
 use super::output::{print_json, print_line, thousands};
@@ -29,8 +30,9 @@ use crate::catalog::Catalog;
 use crate::model::{Millis, Session};
 use crate::series::ending_at;
 use crate::series::{EndingAt, Length, Unit, Window, Zone};
-use crate::store::{Role, Selection, Store};
+use crate::store::{Role, Rollups, Selection, Store};
 
+const MILLIS_PER_DAY: i64 = 86_400_000;
 /// Batches that wait to be written.
 const WAITING: usize = 4;
 
@@ -87,10 +89,12 @@ pub(super) async fn run(args: ExportArgs, globals: &Globals) -> anyhow::Result<(
 }
 
 async fn export(store: &dyn Store, args: &ExportArgs, json: bool) -> anyhow::Result<()> {
-    let selection = selection(&store.catalog(), args)?;
+    let catalog = store.catalog();
+    let selection = selection(&catalog, args)?;
     let file = args.output.as_deref().filter(|file| *file != Path::new("-"));
     let format = Format::chosen(args.format, file);
     let output = Output::new(file, format)?;
+    say_what_is_older(store, &catalog, selection).await?;
     let encoder = format.encoder();
     let (sender, batches) = mpsc::channel(WAITING);
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -144,6 +148,44 @@ fn selection(catalog: &Catalog, args: &ExportArgs) -> anyhow::Result<Selection> 
         from: from.map(|(start, _)| start),
         to: to.map(|(_, end)| end),
     })
+}
+
+/// Says which of the days that were asked for are older than the retention, if there are any: what is sealed has no sessions that
+/// could be exported.
+async fn say_what_is_older(
+    store: &dyn Rollups,
+    catalog: &Catalog,
+    selection: Selection,
+) -> anyhow::Result<()> {
+    let Some(entry) = catalog.workspace(selection.workspace) else {
+        return Ok(());
+    };
+    let Some(retention) = entry.workspace.retention else {
+        return Ok(());
+    };
+    let now = jiff::Timestamp::now().as_millisecond();
+    let first = selection.from.unwrap_or(0).div_euclid(MILLIS_PER_DAY);
+    let last = selection
+        .to
+        .unwrap_or(now)
+        .saturating_sub(1)
+        .div_euclid(MILLIS_PER_DAY);
+    let last = last.min(retention.first_unsealed_day(now) - 1);
+    let apps = entry.apps.iter().map(|app| app.id);
+    let apps: Vec<_> = apps
+        .filter(|app| selection.app.is_none_or(|one| one == *app))
+        .collect();
+    let older = store.days(&apps, first..=last).await?.len() as u64;
+    if older > 0 {
+        // Nobody is left to be told if that fails.
+        let _ = writeln!(
+            std::io::stderr(),
+            "sessionmeter: note: {} of apps can't be in the export, but for sessions that are not removed yet: the workspace keeps \
+             sessions for {retention}, and counts of older ones",
+            counted(older, "day")
+        );
+    }
+    Ok(())
 }
 
 /// What is written to, and how many sessions were. The end is left to the caller, who knows whether they are all.

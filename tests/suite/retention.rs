@@ -4,18 +4,28 @@ mod commands;
 mod inputs;
 mod sealing;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Answer, eventually};
+use crate::support::{Answer, Server, eventually};
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
 /// The UTC day (since 1970-01-01) on which a test runs, with half a minute of it left at least.
-fn today() -> i64 {
+pub fn today() -> i64 {
     let now = || jiff::Timestamp::now().as_second();
     eventually("a day that lasts a while", || now().rem_euclid(DAY) < DAY - 30);
     now().div_euclid(DAY)
+}
+
+/// Sets the retention of the server's workspace, and waits until the server takes or refuses what is older than a year accordingly.
+pub fn keep_for(server: &Server, days: &str) {
+    server.command(&["workspace", "set-retention", "default", days, "--yes"]);
+    let status = if days == "none" { 201 } else { 400 };
+    let old = server.session("old", (today() - 400) * DAY);
+    eventually("the new retention", || {
+        server.track(&json!({ "sessions": [old] })).status == status
+    });
 }
 
 /// `2026-11-27`
@@ -25,7 +35,7 @@ fn date(day: i64) -> String {
 }
 
 /// Why a start is refused by a retention of 30 days.
-fn reason(today: i64) -> String {
+pub fn reason(today: i64) -> String {
     format!(
         "must not be before {} (UTC), since the workspace keeps sessions for 30 days",
         date(today - 30)

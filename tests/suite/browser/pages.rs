@@ -17,6 +17,7 @@ fn pages_of_every_kind() {
         "automated",
         "emoji",
         "future",
+        "old",
     ];
     let mut rooms = Rooms::start(&names);
     named_in_the_address(&mut rooms);
@@ -25,6 +26,7 @@ fn pages_of_every_kind() {
     automated(&mut rooms);
     half_a_character(&mut rooms);
     assert_eq!(rooms.errors(), [json!(null); 0]);
+    what_is_too_old_is_given_up(&mut rooms);
     what_is_final_is_said_once(&mut rooms);
 }
 
@@ -222,4 +224,23 @@ fn what_is_final_is_said_once(rooms: &mut Rooms) {
             .contains("sessionmeter: 'started_at' must not be more than 24 hours in the future")
     });
     assert_eq!(rooms.sessions("future"), 0);
+}
+
+fn what_is_too_old_is_given_up(rooms: &mut Rooms) {
+    crate::retention::keep_for(&rooms.server, "30");
+    // It was kept in a browser that was not opened for a long time.
+    let start = jiff::Timestamp::now().as_millisecond() - 40 * 86_400_000;
+    let before = format!(
+        "localStorage.setItem('PREFIXqueue.late', JSON.stringify({{ session: {{ session_id: 'late', started_at: {start} }} }}));"
+    );
+    rooms.open("old", &before);
+    let mut said = String::new();
+    crate::support::eventually("the refusal", || {
+        said.push_str(&rooms.browser.said());
+        said.contains("since the workspace keeps sessions for 30 days")
+    });
+    let waiting = "Object.keys(localStorage).filter(name => name.endsWith('.queue.late')).length";
+    crate::support::eventually("it no longer waits", || rooms.evaluate("old", waiting) == 0);
+    rooms.eventually("old", 1);
+    rooms.browser.close("old");
 }

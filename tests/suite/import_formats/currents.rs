@@ -94,6 +94,38 @@ fn starts_and_their_ends_are_counted_once_in_any_order_and_however_often() {
 }
 
 #[test]
+fn starts_and_ends_that_are_older_than_the_retention_are_refused() {
+    let place = Place::new();
+    crate::support::command(
+        &place.path("store"),
+        &["workspace", "set-retention", "acme", "30"],
+    );
+    let today = crate::retention::today();
+    let first = (today - 30) * 86_400;
+    let starts = [event("old", first - 1), event("new", first)];
+    let ends = [
+        ended("old", first - 1, 0.0),
+        // The day of its end is kept, and that of its start is not.
+        ended("across", first + 9, 10.0),
+        ended("new", first + 10, 10.0),
+    ];
+    place.currents("in/starts.avro", "null", "start", &starts);
+    place.currents("in/ends.avro", "null", "end", &ends);
+    let (report, said) = place.import_badly(&[place.path("in").to_str().unwrap()]);
+    assert_eq!(counts(&report), [1, 0, 3], "{report}");
+    assert_eq!(report["ended"], 1);
+    let reason = crate::retention::reason(today);
+    for expected in [
+        format!("starts.avro: record 1: 'started_at' {reason}"),
+        format!("ends.avro: record 1: the end of a session {reason}"),
+        format!("ends.avro: record 2: 'started_at' {reason}"),
+    ] {
+        assert!(said.contains(&expected), "{said}");
+    }
+    assert_eq!(place.sessions(), [("new".to_owned(), first * 1000, Some(10_000))]);
+}
+
+#[test]
 fn types_are_told_by_the_whole_name_wherever_it_begins() {
     let place = Place::new();
     // All of these have the fields of a session's start.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{DAY, today};
+use super::{DAY, date, today};
 use crate::support::{command, run};
 
 /// A store with the workspace `acme`, and one session of its app so many days ago.
@@ -87,6 +87,26 @@ fn sessions_go_only_with_consent() {
     command(data, &["workspace", "set-retention", "acme", "39"]);
     let set = command(data, &["workspace", "set-retention", "acme", "30", "--yes"]);
     assert_eq!(set["retention_days"], 30);
+}
+
+#[test]
+fn an_export_says_what_it_can_not_have() {
+    let store = store(40);
+    let data = store.path();
+    let said = |arguments: &[&str]| {
+        let (_, said, code) = texts(data, &[&["export"], arguments].concat());
+        assert_eq!(code, Some(0), "{said}");
+        said
+    };
+    let note = "sessionmeter: note: 1 day of apps can't be in the export";
+    assert_eq!(said(&[]), "");
+    command(data, &["workspace", "set-retention", "acme", "60"]);
+    assert_eq!(said(&[]), "");
+    command(data, &["workspace", "set-retention", "acme", "30", "--yes"]);
+    assert!(said(&[]).starts_with(note));
+    assert!(said(&["--to", &date(today() - 40)]).starts_with(note));
+    assert_eq!(said(&["--to", &date(today() - 41)]), "");
+    assert_eq!(said(&["--from", &date(today() - 39)]), "");
 }
 
 #[test]

@@ -4,24 +4,14 @@ use reqwest::blocking::RequestBuilder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{DAY, date, reason, today};
-use crate::support::{Answer, Server, command, eventually, run, send};
+use super::{DAY, date, keep_for, reason, today};
+use crate::support::{Answer, Server, command, run, send};
 
 /// A server whose workspace keeps sessions for 30 days, and knows it.
 fn server() -> Server {
     let server = Server::start();
-    set(&server, "30");
+    keep_for(&server, "30");
     server
-}
-
-/// Sets the retention and waits until the server takes or refuses what is older than a year accordingly.
-fn set(server: &Server, days: &str) {
-    server.command(&["workspace", "set-retention", "default", days, "--yes"]);
-    let status = if days == "none" { 201 } else { 400 };
-    let old = server.session("old", (today() - 400) * DAY);
-    eventually("the new retention", || {
-        server.track(&json!({ "sessions": [old] })).status == status
-    });
 }
 
 fn post(server: &Server, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
@@ -230,9 +220,9 @@ fn files_of_all_formats_and_what_an_import_says_of_them() {
 #[test]
 fn a_running_server_honours_what_a_command_changes() {
     let server = server();
-    set(&server, "none");
-    set(&server, "399");
-    set(&server, "none");
+    keep_for(&server, "none");
+    keep_for(&server, "399");
+    keep_for(&server, "none");
 }
 
 #[test]
