@@ -244,3 +244,36 @@ fn a_store_of_format_3_still_opens() {
     assert_eq!(of(NEPAL), [157, 44, 0]);
     assert_eq!(server.command(&["verify"])["agrees"], true);
 }
+
+/// The file was made by the version that brought forgetting: a day of 300 sessions whose rollup is kept, another of five, and
+/// somebody who was forgotten. Its days can be sealed like any other's.
+#[test]
+fn a_store_of_format_5_still_opens() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-format-5.sqlite");
+    assert_eq!(
+        std::fs::read(&fixture).unwrap()[60..64],
+        [0, 0, 0, 5],
+        "its format"
+    );
+    let (_directory, data) = foreign(|file| {
+        std::fs::copy(&fixture, file).unwrap();
+    });
+    let numbers = |metric: &str, name: &str| -> Vec<u64> {
+        let range = ["--length", "4", "--ending-at", "2018-07-01"];
+        let question = ["series", "--workspace", "fixture", "--metric", metric];
+        let body = command(&data, &[&question[..], &range].concat());
+        let points = body["data"].as_array().unwrap().iter();
+        points.map(|point| point[name].as_u64().unwrap()).collect()
+    };
+    for sealed in [0, 305] {
+        assert_eq!(numbers("sessions", "sessions"), [235, 65, 5, 0]);
+        assert_eq!(numbers("dau", "dau"), [40, 40, 5, 0]);
+        assert_eq!(numbers("new_users", "new_users"), [40, 0, 5, 0]);
+        let verified = command(&data, &["verify"]);
+        assert_eq!(verified["agrees"], true, "{verified}");
+        assert_eq!(verified["sealed_sessions"], sealed);
+        command(&data, &["workspace", "set-retention", "fixture", "1000", "--yes"]);
+    }
+    let listed = command(&data, &["workspace", "list"]);
+    assert_eq!(listed[0]["first_weekday"], "monday");
+}

@@ -121,6 +121,63 @@ fn a_row_without_sessions_is_found() {
     }
 }
 
+/// What is wrong with a day whose sessions retention removed is found, and no answer is made of it.
+#[test]
+fn what_is_wrong_with_a_sealed_day_is_found_and_not_answered() {
+    let sealed = || {
+        let server = Server::start();
+        let mut some = sessions(&server.app, "s", 0..20);
+        some.iter_mut()
+            .for_each(|session| session["user_id"] = json!("somebody"));
+        server.record(&some);
+        let report = server.command(&["workspace", "set-retention", "default", "300", "--yes"]);
+        assert_eq!(report["sealed_sessions"], 20, "{report}");
+        let (data, key) = (server.data.clone(), server.key.clone());
+        (data, key, server.keep_directory())
+    };
+    let (data, _, _kept) = sealed();
+    let verdict = forged(&data, "");
+    assert_eq!(
+        (&verdict["agrees"], &verdict["sealed_sessions"]),
+        (&json!(true), &json!(20))
+    );
+    let session = "INSERT INTO sessions SELECT app, day, 'x', 0, NULL, NULL, NULL, 1 FROM days LIMIT 1";
+    for (change, found, is_answered) in [
+        (session, "is sealed and has sessions", true),
+        ("DELETE FROM day_people", "is missing or can't be read", false),
+        (
+            "UPDATE day_people SET content = x'00'",
+            "is missing or can't be read",
+            false,
+        ),
+        (
+            "UPDATE day_people SET seq = seq - 1",
+            "is missing or can't be read",
+            false,
+        ),
+        (
+            "DELETE FROM properties",
+            "a combination of properties that does not exist",
+            true,
+        ),
+        (
+            "DELETE FROM identities",
+            "a user or device that does not exist",
+            true,
+        ),
+    ] {
+        let (data, key, _kept) = sealed();
+        let verdict = forged(&data, change);
+        let damages = verdict["damages"].to_string();
+        assert!(damages.contains(found), "{change}: {verdict}");
+        let mut server = Server::start_on(&data, &["--check-rate", "0"]);
+        server.key = key;
+        let answer = server.get("/kpi/dau/data_series?length=100&ending_at=2024-04-09");
+        assert_eq!(answer.status == 200, is_answered, "{change}: {}", answer.text);
+        assert!(is_answered || answer.status == 500, "{change}: {}", answer.text);
+    }
+}
+
 /// A day that is large enough for a rollup, which is built when a segment is asked for and kept once the server that
 /// recorded it is gone.
 #[test]
