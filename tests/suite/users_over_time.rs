@@ -6,6 +6,7 @@ mod answers;
 mod connectors;
 mod naive;
 mod oracle;
+mod questions;
 mod refusals;
 mod rows;
 mod sample;

@@ -161,7 +161,7 @@ async fn check_days(
     owners: &[WorkspaceId],
 ) -> Result<(), StoreError> {
     let is_old = |session: &&Session| u16::try_from(session.utc_day()).is_ok_and(sealed::may_be);
-    if matches!(source, Source::Copied(_)) || !sessions.iter().any(|session| is_old(session)) {
+    if matches!(source, Source::Copied(_)) || !sessions.iter().any(is_old) {
         return Ok(());
     }
     store.take_over(catalog::version(&store.engine).await?).await?;

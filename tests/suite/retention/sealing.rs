@@ -234,7 +234,7 @@ fn a_command_that_is_killed_while_it_seals_loses_no_count() {
         );
         let listed = || command(&scene.server().data, &["workspace", "list"]);
         eventually("its announcement", || {
-            let is_set = |workspace: &Value| workspace["retention_days"].to_string() == days;
+            let is_set = |workspace: &Value| workspace["retention_days"].as_u64() == days.parse().ok();
             listed().as_array().unwrap().iter().any(is_set)
         });
         let _ = sealing.kill();
