@@ -48,11 +48,12 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use self::client_address::Peer;
+pub use self::client_address::{Client, Peer, client as client_of};
 pub use self::error::{ApiError, ErrorBody, IsPage, ItemFailure};
 pub use self::kpi::body as kpi_body;
 pub use self::layers::RequestId;
 pub use self::query::{Query, invalid};
+pub use self::rate_limit::{Moment, RateLimiter};
 pub use self::reference::address_of;
 pub use self::server::{Listeners, serve};
 pub use self::state::{ApiState, Settings};

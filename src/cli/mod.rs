@@ -4,6 +4,7 @@
 //! `--json`, the configuration file), `lookup` (names and ids into nouns), `values` (what flags take), `output`
 //! and `table` (standard output), `progress` (standard error).
 
+mod account;
 mod app;
 mod backup;
 mod completions;
@@ -89,6 +90,8 @@ enum Command {
     #[command(subcommand)]
     Dashboard(dashboard::DashboardCommand),
     #[command(subcommand)]
+    Account(account::AccountCommand),
+    #[command(subcommand)]
     Share(share::ShareCommand),
     Series(series::SeriesArgs),
     Import(import::ImportArgs),
@@ -153,6 +156,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Segment(command) => segment::run(command, &globals).await,
         Command::User(command) => user::run(command, &globals).await,
         Command::Dashboard(command) => dashboard::run(command, &globals).await,
+        Command::Account(command) => account::run(command, &globals).await,
         Command::Share(command) => share::run(command, &globals).await,
         Command::Series(args) => series::run(args, &globals).await,
         Command::Import(args) => import::run(args, &globals).await,

@@ -4,8 +4,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{SET_COOKIE, USER_AGENT, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
-use maud::{Markup, html};
+use maud::html;
 
+use super::accounts::sign_in_form;
 use super::cookies::{self, Purpose};
 use super::guest::{Asking, read_form};
 use super::token::Token;
@@ -17,15 +18,6 @@ use crate::store::StoreError;
 const COMMAND: &str = "sessionmeter dashboard link";
 /// What an address has that was asked for a second time, from a page of ours.
 pub(super) const AGAIN: &str = "again";
-
-/// `GET /ui/sign-in`
-pub(super) async fn sign_in(State(dashboard): State<Dashboard>, request: Request<Body>) -> Response<Body> {
-    let (parts, _) = request.into_parts();
-    match dashboard.asking(&parts) {
-        Ok(asking) => respond::html(StatusCode::OK, how_to_get_in(&asking, asking.texts.how_to_get_in)),
-        Err(answer) => answer,
-    }
-}
 
 /// For a page that only who is signed in may see. Who follows a link from another site brings no strict cookie; a page of
 /// ours that leads to the same address brings it.
@@ -41,21 +33,49 @@ pub(super) fn refuse(asking: &Asking, method: &Method, path: &str, query: Option
             shell.page(html! { p { (asking.texts.one_moment) } }),
         );
     }
-    let page = how_to_get_in(asking, asking.texts.how_to_get_in);
-    let response = respond::html(StatusCode::UNAUTHORIZED, page);
+    let response = how_to_get_in(asking, StatusCode::UNAUTHORIZED, "");
     respond::with(response, WWW_AUTHENTICATE, Some(HeaderValue::from_static("Link")))
 }
 
-fn how_to_get_in(asking: &Asking, why: &str) -> Markup {
+/// The page with the ways in, and with what is to be said first.
+pub(super) fn how_to_get_in(asking: &Asking, status: StatusCode, why: &str) -> Response<Body> {
     let texts = asking.texts;
-    asking.outside(texts.sign_in).page(html! {
+    let (form, before) = match sign_in_form(asking) {
+        Ok(made) => made,
+        Err(error) => return asking.store_failed(&error),
+    };
+    let page = asking.outside(texts.sign_in).page(html! {
         .alone {
             h1 { "sessionmeter" }
-            p { (why) }
+            @if !why.is_empty() { p role="status" { strong { (why) } } }
+            (form)
+            p { (texts.how_to_get_in) }
             .command { pre tabindex="0" { code { (COMMAND) } } }
             p { a href="/reference" { (texts.reference) } }
         }
-    })
+    });
+    let cookie = cookies::set(&asking.place, Purpose::Before, &before);
+    respond::with(respond::html(status, page), SET_COOKIE, cookie)
+}
+
+/// Goes on to the dashboard, with the token of a browser that is in now.
+pub(super) fn entered(asking: &Asking, token: &Token) -> Response<Body> {
+    let signed_in = cookies::set(&asking.place, Purpose::SignedIn, token);
+    let response = respond::with(respond::see("/"), SET_COOKIE, signed_in);
+    respond::with(
+        response,
+        SET_COOKIE,
+        cookies::clear(&asking.place, Purpose::Before),
+    )
+}
+
+/// Says that a browser is out.
+pub(super) fn left(asking: &Asking) -> Response<Body> {
+    respond::with(
+        how_to_get_in(asking, StatusCode::OK, asking.texts.signed_out),
+        SET_COOKIE,
+        cookies::clear(&asking.place, Purpose::SignedIn),
+    )
 }
 
 /// `GET /ui/enter`: shows a button and changes nothing, since previews and scanners of links look at them as well.
@@ -75,10 +95,7 @@ fn form_with_button(asking: &Asking, query: &Query<'_>) -> Result<Response<Body>
     let texts = asking.texts;
     let code = query.all("code").next().and_then(|code| Token::parse(&code));
     let Some(code) = code else {
-        return Ok(respond::html(
-            StatusCode::BAD_REQUEST,
-            how_to_get_in(asking, texts.link_is_void),
-        ));
+        return Ok(how_to_get_in(asking, StatusCode::BAD_REQUEST, texts.link_is_void));
     };
     let before = Token::generate()?;
     let form_token = before.form_token()?;
@@ -124,7 +141,7 @@ pub(super) async fn enter(State(dashboard): State<Dashboard>, request: Request<B
         .headers
         .get(USER_AGENT)
         .and_then(|agent| agent.to_str().ok());
-    let entered = match field("code").and_then(|code| Token::parse(&code)) {
+    let taken = match field("code").and_then(|code| Token::parse(&code)) {
         None => Ok(None),
         Some(code) => {
             let visitors = dashboard.visitors();
@@ -133,22 +150,10 @@ pub(super) async fn enter(State(dashboard): State<Dashboard>, request: Request<B
                 .await
         }
     };
-    match entered {
+    match taken {
         Err(error) => asking.store_failed(&error),
-        Ok(None) => {
-            let page = how_to_get_in(&asking, asking.texts.link_is_void);
-            respond::html(StatusCode::FORBIDDEN, page)
-        }
-        Ok(Some(token)) => {
-            let response = respond::see("/");
-            let signed_in = cookies::set(&asking.place, Purpose::SignedIn, &token);
-            let response = respond::with(response, SET_COOKIE, signed_in);
-            respond::with(
-                response,
-                SET_COOKIE,
-                cookies::clear(&asking.place, Purpose::Before),
-            )
-        }
+        Ok(None) => how_to_get_in(&asking, StatusCode::FORBIDDEN, asking.texts.link_is_void),
+        Ok(Some(token)) => entered(&asking, &token),
     }
 }
 
@@ -170,11 +175,5 @@ pub(super) async fn sign_out(State(dashboard): State<Dashboard>, request: Reques
     if let Err(error) = dashboard.visitors().leave(&token, dashboard.now()).await {
         return asking.store_failed(&error);
     }
-    let page = how_to_get_in(&asking, asking.texts.signed_out);
-    let response = respond::html(StatusCode::OK, page);
-    respond::with(
-        response,
-        SET_COOKIE,
-        cookies::clear(&asking.place, Purpose::SignedIn),
-    )
+    left(&asking)
 }

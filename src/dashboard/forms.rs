@@ -89,6 +89,19 @@ impl Field<'_> {
         }
     }
 
+    /// A password, which is never shown again.
+    pub(super) fn password(&self, kind: &str) -> Markup {
+        html! {
+            .field {
+                label for=(self.name) { (self.label) }
+                (self.hint())
+                input type="password" id=(self.name) name=(self.name) required autocomplete=(kind)
+                    aria-invalid=[self.is_wrong().then_some("true")] aria-describedby=[self.described_by()];
+                (self.errors())
+            }
+        }
+    }
+
     /// Several lines of text, with what was typed.
     pub(super) fn lines(&self, value: &str) -> Markup {
         html! {

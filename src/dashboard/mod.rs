@@ -1,10 +1,12 @@
 //! The dashboard: pages for people, made on the server.
 //!
-//! [`router`] has all of them. `visitors` knows who is in, `guest` who asks and `entrance` how to get in; `shell` is the frame
+//! [`router`] has all of them. `visitors` knows who is in, `rights` what they may, `guest` who asks, `entrance` how to get in and
+//! `accounts` who has a name and a password; `shell` is the frame
 //! of every page, `texts`, `locale` and `dates` say things in its reader's words, `chart` draws, `forms` has what forms share,
 //! `overview` is the first page, `shares` shows one to others, `apps` has what delivers sessions and who may ask for
 //! numbers, and `start` says how to begin. Nothing here counts: the store does, and the API asks it the same questions.
 
+mod accounts;
 mod apps;
 mod assets;
 mod chart;
@@ -18,6 +20,7 @@ mod locale;
 mod overview;
 mod place;
 mod respond;
+mod rights;
 mod segments;
 mod shares;
 mod shell;
@@ -34,15 +37,21 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, Response, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use ipnet::IpNet;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+pub use self::accounts::{
+    Account, Password, PasswordError, Rights, SaveError, add as add_account, find as find_account,
+    list as list_accounts, remove as remove_account, set_password,
+};
 pub use self::place::{PublicUrl, PublicUrlError};
 pub use self::shares::{Share, list as list_shares, revoke as revoke_share};
 pub use self::token::Token;
 pub use self::visitors::make_link;
 
+use self::accounts::{Attempts, Hasher};
 use self::visitors::Visitors;
 use crate::count::Counter;
 use crate::metrics::Metrics;
@@ -76,6 +85,8 @@ struct Shared {
     visitors: Visitors,
     metrics: Arc<Metrics>,
     turns: Semaphore,
+    hasher: Hasher,
+    attempts: Attempts,
 }
 
 impl Dashboard {
@@ -103,6 +114,16 @@ impl Dashboard {
         &self.0.visitors
     }
 
+    /// Compares passwords.
+    fn hasher(&self) -> &Hasher {
+        &self.0.hasher
+    }
+
+    /// What was tried of late.
+    fn attempts(&self) -> &Attempts {
+        &self.0.attempts
+    }
+
     fn now(&self) -> Millis {
         jiff::Timestamp::now().as_millisecond()
     }
@@ -123,6 +144,8 @@ pub fn router(store: Arc<dyn Store>, counter: Counter, metrics: Arc<Metrics>, se
         settings,
         metrics,
         turns: Semaphore::new(MAX_PAGES),
+        hasher: Hasher::default(),
+        attempts: Attempts::default(),
     }));
     Router::new()
         .route("/", get(overview::page_of))
@@ -130,16 +153,17 @@ pub fn router(store: Arc<dyn Store>, counter: Counter, metrics: Arc<Metrics>, se
         .route("/ui/series.csv", get(overview::csv_of))
         .route("/ui/live", get(overview::live_of))
         .route("/ui/shares", get(shares::managing_page_of).post(shares::change))
+        .merge(accounts::routes())
         .merge(apps::routes())
         .merge(segments::routes())
         .merge(start::routes())
         .route("/share/{token}", get(shares::shown_page_of))
-        .route("/ui/sign-in", get(entrance::sign_in))
         .route("/ui/sign-out", post(entrance::sign_out))
         .route("/ui/enter", get(entrance::show_link).post(entrance::enter))
         .route("/ui/a/{hash}/{name}", get(assets::asset))
         .route("/ui", get(nothing_here))
         .route("/ui/{*path}", get(nothing_here))
+        .layer(from_fn_with_state(dashboard.clone(), rights::guard))
         .with_state(dashboard)
 }
 

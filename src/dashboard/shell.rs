@@ -25,6 +25,8 @@ pub(super) enum Here {
     Segments,
     Apps,
     Shares,
+    /// That of whoever is in, which is found at its name.
+    Account,
 }
 
 /// What only who is signed in sees.
@@ -43,6 +45,10 @@ pub(super) struct Inside<'a> {
     pub(super) shares: String,
     /// Which page this is.
     pub(super) here: Here,
+    /// The name of whoever is in, if it has one.
+    pub(super) name: Option<&'a str>,
+    /// Its own page.
+    pub(super) account: String,
     /// Against forgery.
     pub(super) form_token: &'a str,
 }
@@ -95,6 +101,12 @@ impl Shell<'_> {
                 }
                 .end {
                     a href=(inside.translated) lang=(other.code()) hreflang=(other.code()) { (dates::own_name(other)) }
+                    a href=(inside.account) aria-current=[(inside.here == Here::Account).then_some("page")] {
+                        @match inside.name {
+                            Some(name) => { span.unseen { (texts.accounts.title) ": " } bdi { (name) } },
+                            None => (texts.accounts.title),
+                        }
+                    }
                     form method="post" action="/ui/sign-out" {
                         (forgery::field(inside.form_token))
                         button { (texts.sign_out) }

@@ -13,7 +13,7 @@ use super::forms::{Problem, status, summary};
 use super::guest::read_large_form;
 use super::overview::{Asked, Ready, asked_of, at, not_understood, ready};
 use super::shell::Here;
-use super::{Dashboard, apps, dates, forgery, respond, segments};
+use super::{Dashboard, accounts, apps, dates, forgery, respond, segments};
 use crate::api::Query;
 use crate::model::Millis;
 use crate::store::{Scope, StoreError, Whose};
@@ -44,6 +44,8 @@ impl<'a> Visit<'a> {
         let usual = Asked::usual(&ready.workspace, &ready.catalog);
         let here = if path.starts_with(segments::PATH) {
             Here::Segments
+        } else if path == accounts::OWN {
+            Here::Account
         } else {
             Here::Apps
         };
@@ -68,6 +70,11 @@ impl<'a> Visit<'a> {
             }
             (Err(error), _) => Err(not_understood(&ready, &error)),
         }
+    }
+
+    /// Whether forms that change the workspace are shown.
+    pub(super) fn may_change(&self) -> bool {
+        self.ready.visitor.may_change()
     }
 
     /// The address of a page of this workspace.

@@ -1,5 +1,6 @@
 //! The dashboard: who gets in, whether its numbers are the API's, and what a browser sees of it.
 
+mod accounts;
 mod apps;
 mod browser;
 mod entrance;

@@ -39,14 +39,14 @@ async fn page(visit: &Visit<'_>) -> Answered {
         section.card {
             .card-head {
                 h2 { (texts.apps.apps) }
-                a.button href=(visit.link(app_forms::NEW)) { (texts.apps.new_app) }
+                @if visit.may_change() { a.button href=(visit.link(app_forms::NEW)) { (texts.apps.new_app) } }
             }
             @if apps.is_empty() { p.muted { (texts.apps.no_app) } } @else { (apps_table(visit, &apps)) }
         }
         section.card {
             .card-head {
                 h2 { (texts.apps.keys) }
-                a.button href=(visit.link(key_forms::NEW)) { (texts.apps.new_key) }
+                @if visit.may_change() { a.button href=(visit.link(key_forms::NEW)) { (texts.apps.new_key) } }
             }
             @if live.is_empty() { p.muted { (texts.apps.no_key) } } @else { (keys_table(visit, &live, texts.apps.keys)) }
             @if !revoked.is_empty() {
@@ -107,8 +107,10 @@ fn apps_table(visit: &Visit<'_>, apps: &[(&App, Option<Sessions>)]) -> Markup {
                     button.link data-copy=(app.id) hidden aria-label={(texts.copy) ": " (texts.apps.id) " " (app.name)} { (texts.copy) } }
                 td.actions {
                     (action(&of_app(START), texts.apps.set_up, app.name.as_str()))
-                    (action(&of_app(app_forms::RENAME), texts.apps.rename, app.name.as_str()))
-                    (action(&of_app(app_forms::DELETE), texts.apps.delete, app.name.as_str()))
+                    @if visit.may_change() {
+                        (action(&of_app(app_forms::RENAME), texts.apps.rename, app.name.as_str()))
+                        (action(&of_app(app_forms::DELETE), texts.apps.delete, app.name.as_str()))
+                    }
                 }
             } } }
         } }
@@ -135,7 +137,7 @@ fn keys_table(visit: &Visit<'_>, keys: &[&ApiKey], label: &str) -> Markup {
                 }
                 td data-label=(texts.apps.last_used) { (key.last_used_at.map_or_else(|| texts.never.to_owned(), |at| visit.moment(at))) }
                 td.actions {
-                    @if !key.revoked {
+                    @if visit.may_change() && !key.revoked {
                         (action(&key_forms::revoke_link(visit, key.id), texts.revoke, key.name.as_str()))
                     }
                 }

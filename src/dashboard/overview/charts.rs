@@ -188,7 +188,7 @@ fn exits(view: View<'_>) -> Markup {
             a href=(asked.link("/ui/series.csv")) download { "CSV" }
             a href=(svg) download { "SVG" }
             button.link data-png=(svg) hidden { "PNG" }
-            a href=(asked.link("/ui/shares")) { (texts.share_word) }
+            @if view.may_change { a href=(asked.link("/ui/shares")) { (texts.share_word) } }
             details {
                 summary { "curl" }
                 (forms::command(&command, texts))

@@ -36,7 +36,8 @@ use super::cookies::{self, Purpose};
 use super::guest::Asking;
 use super::shell::{Here, Inside, Shell, other};
 use super::token::Token;
-use super::{Dashboard, apps, dates, entrance, respond, segments, start};
+use super::visitors::Visitor;
+use super::{Dashboard, accounts, apps, dates, entrance, respond, segments, start};
 use crate::api::sessions_query::csv;
 use crate::api::{ApiError, Query};
 use crate::count::QuestionError;
@@ -50,6 +51,7 @@ const HOME: &str = "/";
 pub(super) struct Ready {
     pub(super) asking: Asking,
     pub(super) token: Token,
+    pub(super) visitor: Visitor,
     /// To be sent with the answer.
     pub(super) cookie: Option<HeaderValue>,
     pub(super) catalog: Arc<Catalog>,
@@ -102,7 +104,7 @@ async fn overview(dashboard: &Dashboard, ready: &Ready, parts: &Parts) -> Respon
         }
         Ok((numbers, live)) => {
             let live = live_text(asking, &asked, live);
-            let view = view(asking, &asked, &numbers, now, &live);
+            let view = view(ready, &asked, &numbers, now, &live);
             let title = page::metric_name(asked.metric, asking.texts);
             whole(
                 ready,
@@ -150,7 +152,7 @@ pub(super) async fn picture_of(State(dashboard): State<Dashboard>, request: Requ
         async |ready, asked, subject| {
             let now = dashboard.now();
             let numbers = desk(&dashboard, asked, subject, now).ask().await?;
-            let chart = chart(view(&ready.asking, asked, &numbers, now, ""));
+            let chart = chart(view(ready, asked, &numbers, now, ""));
             let locale = ready.asking.locale;
             let frame = Frame {
                 chart: &chart,
@@ -224,39 +226,37 @@ pub(super) async fn ready(dashboard: &Dashboard, parts: &Parts, path: &str) -> R
     let asking = dashboard.asking(parts)?;
     let now = dashboard.now();
     let sent = cookies::token(&asking.headers, &asking.place, Purpose::SignedIn);
-    let known = match sent {
-        None => Ok(None),
-        Some(token) => dashboard
-            .visitors()
-            .knows(&token, now)
-            .await
-            .map(|knows| knows.then_some(token)),
-    };
+    let known = dashboard.visitor(&asking).await;
     let known = known.map_err(|error| asking.store_failed(&error))?;
-    let (token, cookie) = match known {
-        Some(token) => (token, None),
+    let (token, visitor, cookie) = match sent.zip(known) {
+        Some((token, visitor)) => (token, visitor, None),
         None if dashboard.settings().open => {
             let agent = parts
                 .headers
                 .get(USER_AGENT)
                 .and_then(|agent| agent.to_str().ok());
-            let opened = dashboard.visitors().open(agent.unwrap_or_default(), now).await;
+            let opened = dashboard
+                .visitors()
+                .open(None, agent.unwrap_or_default(), now)
+                .await;
             let token = opened.map_err(|error| asking.store_failed(&error))?;
             let cookie = cookies::set(&asking.place, Purpose::SignedIn, &token);
-            (token, cookie)
+            (token, Visitor::default(), cookie)
         }
         None => return Err(entrance::refuse(&asking, &parts.method, path, parts.uri.query())),
     };
     let named = Query::new(parts.uri.query())
         .all("workspace")
         .find(|name| !name.is_empty());
-    let find = |catalog: &Catalog| match &named {
-        None => catalog.workspaces().first().cloned(),
-        Some(name) => catalog
-            .workspaces()
-            .iter()
-            .find(|entry| entry.workspace.name.as_str() == name || entry.workspace.id.to_string() == **name)
-            .cloned(),
+    let is_named = |entry: &WorkspaceEntry| match &named {
+        None => true,
+        Some(name) => entry.workspace.name.as_str() == name || entry.workspace.id.to_string() == **name,
+    };
+    // What a visitor may not see is not there for it.
+    let find = |catalog: &Catalog| {
+        let mut entries = catalog.workspaces().iter();
+        let fits = |entry: &&Arc<WorkspaceEntry>| visitor.sees(entry.workspace.id) && is_named(entry);
+        entries.find(fits).cloned()
     };
     let mut catalog = dashboard.store().catalog();
     if find(&catalog).is_none() {
@@ -268,6 +268,7 @@ pub(super) async fn ready(dashboard: &Dashboard, parts: &Parts, path: &str) -> R
         Some(workspace) => Ok(Ready {
             asking,
             token,
+            visitor: visitor.clone(),
             cookie,
             catalog,
             workspace,
@@ -311,10 +312,12 @@ fn ends_today(asked: &Asked, now: Millis) -> bool {
     by_date && asked.step != Step::Hour && asked.ending_at.as_ref().is_some_and(|(text, _)| *text == today)
 }
 
-fn view<'a>(asking: &'a Asking, asked: &'a Asked, numbers: &'a Numbers, now: i64, live: &'a str) -> View<'a> {
+fn view<'a>(ready: &'a Ready, asked: &'a Asked, numbers: &'a Numbers, now: i64, live: &'a str) -> View<'a> {
+    let asking = &ready.asking;
     View {
         asked,
         numbers,
+        may_change: ready.visitor.may_change(),
         texts: asking.texts,
         locale: asking.locale,
         address: asking.place.address(),
@@ -342,6 +345,7 @@ pub(super) fn whole(
         Here::Segments => segments::PATH,
         Here::Apps => apps::PATH,
         Here::Shares => "/ui/shares",
+        Here::Account => accounts::OWN,
     };
     at(
         ready,
@@ -369,8 +373,9 @@ pub(super) fn at(
         Ok(form_token) => form_token,
         Err(error) => return asking.store_failed(&error),
     };
-    let entries = ready.catalog.workspaces();
-    let workspaces = entries.iter().filter_map(|entry| {
+    let entries = ready.catalog.workspaces().iter();
+    let seen = entries.filter(|entry| ready.visitor.sees(entry.workspace.id));
+    let workspaces = seen.filter_map(|entry| {
         let usual = Asked::usual(entry, &ready.catalog).ok()?;
         let shown = entry.workspace.id == ready.workspace.workspace.id;
         Some((entry.workspace.name.as_str(), usual.link(HOME), shown))
@@ -394,6 +399,12 @@ pub(super) fn at(
             apps: of_workspace(apps::PATH),
             shares: asked.link("/ui/shares"),
             here,
+            name: ready
+                .visitor
+                .account
+                .as_ref()
+                .map(|account| account.name().as_str()),
+            account: of_workspace(accounts::OWN),
             form_token: &form_token,
         }),
         refresh,

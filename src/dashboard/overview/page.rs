@@ -20,6 +20,8 @@ use crate::series::Step;
 pub(crate) struct View<'a> {
     pub(crate) asked: &'a Asked,
     pub(crate) numbers: &'a Numbers,
+    /// Whether its reader may make links of it.
+    pub(crate) may_change: bool,
     pub(crate) texts: &'a Texts,
     pub(crate) locale: Locale,
     /// `https://sessions.example.com`, as a shell may take it.

@@ -69,7 +69,7 @@ async fn page(visit: &Visit<'_>, refused: Option<&str>) -> Answered {
         section.card {
             .card-head {
                 h2 { (texts.segments.title) }
-                a.button href=(visit.link(NEW)) { (texts.segments.new_segment) }
+                @if visit.may_change() { a.button href=(visit.link(NEW)) { (texts.segments.new_segment) } }
             }
             @if segments.is_empty() { p.muted { (texts.segments.no_segment) } } @else { (table(visit, &segments)?) }
         }
@@ -114,10 +114,10 @@ fn table(visit: &Visit<'_>, segments: &[(&Segment, Option<u64>)]) -> Result<Mark
                 }
                 td data-label=(texts.segments.tracking) { (tracking(visit, segment, &form_token)) }
                 td data-label=(texts.segments.updated) { (visit.moment(segment.updated_at)) }
-                td.actions {
+                td.actions { @if visit.may_change() {
                     a href=(about(EDIT, segment)) aria-label={(texts.segments.edit) ": " (segment.name)} { (texts.segments.edit) }
                     a href=(about(DELETE, segment)) aria-label={(texts.segments.delete) ": " (segment.name)} { (texts.segments.delete) }
-                }
+                } }
             } } }
         } }
     })
@@ -136,7 +136,7 @@ fn tracking(visit: &Visit<'_>, segment: &Segment, form_token: &str) -> Markup {
             (forgery::field(form_token))
             input type="hidden" name=(SEGMENT) value=(segment.id);
             (now) " "
-            button.link name="track" value=(wanted) aria-label={(turn) ": " (segment.name)} { (turn) }
+            @if visit.may_change() { button.link name="track" value=(wanted) aria-label={(turn) ": " (segment.name)} { (turn) } }
         }
     }
 }

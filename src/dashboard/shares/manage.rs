@@ -132,7 +132,7 @@ async fn content(
     Ok(html! {
         .heading { h1 { (texts.share_links) } p.range { (texts.who_has_it_sees_it) } }
         (notice)
-        section.card {
+        @if ready.visitor.may_change() { section.card {
             .card-head { h2 { (texts.new_share) } p.muted { bdi { (said(asked, texts)) } } }
             form.controls method="post" action=(action) {
                 (forgery::field(&form_token))
@@ -143,7 +143,7 @@ async fn content(
                 button.primary { (texts.make_share) }
                 a href=(asked.link("/")) { (texts.back_to_the_overview) }
             }
-        }
+        } }
         @if !shares.is_empty() {
             section.card { .scrolls tabindex="0" role="region" aria-label=(texts.share_links) {
                 table.units-table {
@@ -159,10 +159,10 @@ async fn content(
                         td { bdi { (share.asked(&ready.catalog).map(|asked| said(&asked, texts)).unwrap_or_else(|| "–".to_owned())) } }
                         td { (date(share.expires_at - DAY / 2)) }
                         td { (share.opened().map_or_else(|| texts.never.to_owned(), date)) }
-                        td.number { form method="post" action=(action) {
+                        td.number { @if ready.visitor.may_change() { form method="post" action=(action) {
                             (forgery::field(&form_token))
                             button name="revoke" value=(share.id()) aria-label={(texts.revoke) ": " (share.name())} { (texts.revoke) }
-                        } }
+                        } } }
                     } } }
                 }
             } }

@@ -88,6 +88,7 @@ async fn page(
     let view = View {
         asked,
         numbers: &numbers,
+        may_change: false,
         texts,
         locale,
         address: "",

@@ -25,7 +25,8 @@ use crate::store::{Scope, StoreError, Whose, all_time};
 
 /// This page.
 pub(super) const PATH: &str = "/ui/start";
-const LIVE: &str = "/ui/start/live";
+/// What it asks for again and again.
+pub(super) const LIVE: &str = "/ui/start/live";
 /// Refusals that are told.
 const TOLD: usize = 8;
 /// What the key is called that is made here, unless somebody calls it something else.

@@ -49,7 +49,7 @@ pub(super) fn page_with(
         (summary(problems, texts))
         (progress_card(asked, progress, &address, texts))
         @match app(asked) {
-            None => p { a.button href=(asked.link("/ui/apps/new")) { (texts.apps.new_app) } },
+            None => @if ready.visitor.may_change() { p { a.button href=(asked.link("/ui/apps/new")) { (texts.apps.new_app) } } },
             Some(app) => {
                 (choice(ready, asked, app))
                 (ways(ready, app))
@@ -175,11 +175,11 @@ fn by_hand(ready: &Ready, asked: &Asked, (key, form_token): (&Key<'_>, &str), ap
             };
             html! {
                 p.muted { (texts.start.by_hand_hint) }
-                form.fields method="post" action={(asked.link(PATH)) "#by-hand"} {
+                @if ready.visitor.may_change() { form.fields method="post" action={(asked.link(PATH)) "#by-hand"} {
                     (forgery::field(form_token))
                     (field.text(name, &[]))
                     .buttons { button.primary { (texts.apps.make_key) } }
-                }
+                } }
                 (commands("$KEY"))
             }
         }

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Texts, apps, segments, start};
+use super::{Texts, accounts, apps, segments, start};
 use crate::series::Step;
 
 fn units(count: usize, step: Step) -> String {
@@ -136,11 +136,12 @@ pub(super) const TEXTS: Texts = Texts {
     share_is_void: "This link shows nothing any more.",
     sign_in: "Sign in",
     sign_in_here: |host| format!("Sign in on {host}?"),
-    how_to_get_in: "To get in, run this on the server. It prints a link that opens once, within ten minutes.",
+    how_to_get_in: "No password yet, or forgotten? Run this on the server: it prints a link that opens once, within ten minutes.",
     link_is_good_once: "This link opens once. The button spends it.",
-    link_is_void: "This link was used, or is older than ten minutes. Make another one on the server:",
+    link_is_void: "This link was used, or is older than ten minutes. Make another one on the server.",
     signed_out: "You are signed out.",
     one_moment: "One moment…",
+    accounts: accounts::ENGLISH,
     segments: segments::ENGLISH,
     apps: apps::ENGLISH,
     start: start::ENGLISH,

@@ -1,5 +1,6 @@
 //! What pages say. A language is a constant: one that lacks a text does not compile.
 
+mod accounts;
 mod apps;
 mod english;
 mod segments;
@@ -153,6 +154,7 @@ pub(super) struct Texts {
     pub(super) one_moment: &'static str,
 
     // Pages that have texts of their own.
+    pub(super) accounts: accounts::Accounts,
     pub(super) segments: segments::Segments,
     pub(super) apps: apps::Apps,
     pub(super) start: start::Start,

@@ -1,6 +1,6 @@
 //! Spanish.
 
-use super::{Texts, apps, segments, start};
+use super::{Texts, accounts, apps, segments, start};
 use crate::series::Step;
 
 fn units(count: usize, step: Step) -> String {
@@ -147,11 +147,12 @@ pub(super) const TEXTS: Texts = Texts {
     share_is_void: "Este enlace ya no muestra nada.",
     sign_in: "Entrar",
     sign_in_here: |host| format!("¿Entrar en {host}?"),
-    how_to_get_in: "Para entrar, ejecuta esto en el servidor. Imprime un enlace que abre una sola vez, durante diez minutos.",
+    how_to_get_in: "¿Sin contraseña, o la olvidaste? Ejecuta esto en el servidor: muestra un enlace que se abre una sola vez, en diez minutos.",
     link_is_good_once: "Este enlace abre una sola vez. El botón lo gasta.",
-    link_is_void: "Este enlace ya se usó, o tiene más de diez minutos. Crea otro en el servidor:",
+    link_is_void: "Este enlace ya se usó, o tiene más de diez minutos. Crea otro en el servidor.",
     signed_out: "Has salido.",
     one_moment: "Un momento…",
+    accounts: accounts::SPANISH,
     segments: segments::SPANISH,
     apps: apps::SPANISH,
     start: start::SPANISH,
