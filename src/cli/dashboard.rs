@@ -26,7 +26,7 @@ pub(super) enum DashboardCommand {
 
 /// Make a link into the dashboard that opens once, within ten minutes
 ///
-/// Whoever opens it may look at every workspace. Three links are open at most: another one closes the oldest.
+/// Whoever opens it may see and change everything. Three links are open at most: another one closes the oldest.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
