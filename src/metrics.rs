@@ -8,7 +8,7 @@ mod text;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -104,6 +104,8 @@ pub struct Metrics {
     pub queued_sessions: Gauge,
     /// Seconds a commit takes, the disk's acknowledgement included.
     pub commit_seconds: Histogram,
+    /// Seconds that the last commit took; 0 before there is one.
+    pub last_commit_seconds: Gauge<f64, AtomicU64>,
     /// Sessions in a commit.
     pub commit_sessions: Histogram,
     /// Commits that failed.
@@ -119,6 +121,7 @@ pub struct Metrics {
     checkpoint_failures: Counter,
     checks: Counter,
     findings: Counter,
+    being_counted: Gauge,
 }
 
 impl fmt::Debug for Metrics {
@@ -151,6 +154,7 @@ impl Metrics {
             sessions: Family::default(),
             queued_sessions: Gauge::default(),
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
+            last_commit_seconds: Gauge::default(),
             commit_sessions: Histogram::new(exponential_buckets(1.0, 4.0, 9)),
             commit_failures: Counter::default(),
             store_bytes: Gauge::default(),
@@ -161,6 +165,7 @@ impl Metrics {
             checkpoint_failures: Counter::default(),
             checks: Counter::default(),
             findings: Counter::default(),
+            being_counted: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -210,6 +215,12 @@ impl Metrics {
             Unit::Seconds,
             self.commit_seconds.clone(),
         );
+        registry.register_with_unit(
+            "last_commit_duration",
+            "Time that the last commit took",
+            Unit::Seconds,
+            self.last_commit_seconds.clone(),
+        );
         registry.register(
             "commit_sessions",
             "Sessions in a commit",
@@ -248,6 +259,11 @@ impl Metrics {
             self.findings.clone(),
         );
         registry.register(
+            "store_sessions_being_counted",
+            "Sessions of days that are being counted or wait for it",
+            self.being_counted.clone(),
+        );
+        registry.register(
             "connections_refused",
             "Connections that were closed at once, since their address had too many",
             self.connections_refused.clone(),
@@ -284,6 +300,7 @@ impl Metrics {
         let gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         self.store_bytes.set(gauge(usage.bytes));
         self.journal_bytes.set(gauge(usage.journal_bytes));
+        self.being_counted.set(gauge(usage.being_counted));
         for (counter, number) in [
             (&self.checkpoint_failures, usage.checkpoint_failures),
             (&self.checks, usage.checks),

@@ -6,6 +6,7 @@
 mod buffered;
 mod csv;
 mod currents;
+mod heartbeat;
 mod inputs;
 mod lines;
 mod ndjson;
@@ -30,6 +31,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use self::heartbeat::Heartbeat;
 use self::inputs::{Format, Inputs};
 use self::new_apps::NewApps;
 use self::reader::{Options, Reader};
@@ -170,8 +172,17 @@ async fn import(
         },
     };
     let started = Instant::now();
+    let id = workspace.workspace.id;
+    let recorded = Arc::new(Mutex::new(Tally::default()));
+    let heartbeat = (!args.dry_run).then(|| {
+        let about = (id, heartbeat::names(&args.files));
+        Heartbeat::start(store.clone(), about, recorded.clone(), progress.clone())
+    });
     let new_apps = NewApps::new(store.clone(), workspace, args.dry_run);
-    let (done, result) = read_and_record(store, reader, batches, &progress, new_apps).await;
+    let (done, result) = read_and_record(store, reader, batches, &progress, (new_apps, recorded)).await;
+    if let Some(heartbeat) = heartbeat {
+        heartbeat.stop().await;
+    }
     progress.finish_and_clear();
     let report = Report {
         tally: done.tally,
@@ -202,7 +213,7 @@ async fn read_and_record(
     reader: Reader,
     batches: mpsc::Receiver<Batch>,
     progress: &ProgressBar,
-    new_apps: NewApps,
+    (new_apps, recorded): (NewApps, Arc<Mutex<Tally>>),
 ) -> (Done, anyhow::Result<()>) {
     let recorder = Recorder::start(store.clone(), Arc::new(Metrics::new()));
     let mut recording = Recording {
@@ -212,6 +223,7 @@ async fn read_and_record(
         done: Done::default(),
         progress,
         new_apps,
+        recorded,
     };
     let result = match std::thread::Builder::new()
         .name("import-reader".into())
@@ -269,6 +281,8 @@ struct Recording<'a> {
     done: Done,
     progress: &'a ProgressBar,
     new_apps: NewApps,
+    /// What has been counted so far, for who looks on.
+    recorded: Arc<Mutex<Tally>>,
 }
 
 impl Recording<'_> {
@@ -341,6 +355,7 @@ impl Recording<'_> {
     fn count(&mut self, tally: Tally) {
         self.done.tally.new += tally.new;
         self.done.tally.duplicates += tally.duplicates;
+        *self.recorded.lock() = self.done.tally;
         self.progress
             .set_message(format!("{} recorded", thousands(self.done.tally.new)));
     }

@@ -119,7 +119,9 @@ impl Commit for Sessions {
         let apps = runs(&sessions);
         let started = Instant::now();
         let result = self.store.record(sessions).await;
-        metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+        let seconds = started.elapsed().as_secs_f64();
+        metrics.commit_seconds.observe(seconds);
+        metrics.last_commit_seconds.set(seconds);
         match &result {
             Ok(outcomes) => {
                 let tally = tally(outcomes);

@@ -20,6 +20,8 @@ pub enum AccessKind {
     Account,
     /// Under which address a server is reached.
     Address,
+    /// An import that is under way, until it is heard of no more; see [`imports`](super::imports).
+    Import,
 }
 
 impl AccessKind {
@@ -31,6 +33,7 @@ impl AccessKind {
             Self::Share => 3,
             Self::Account => 4,
             Self::Address => 5,
+            Self::Import => 6,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{StoreError, Verification};
 use crate::catalog::{Catalog, Change, Records};
 use crate::model::{KeyId, Millis, WorkspaceId};
 
-/// How large the store is.
+/// How large the store is, and what it is doing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
     /// Bytes on disk, journals included.
@@ -22,6 +22,8 @@ pub struct Usage {
     pub checks: u64,
     /// What they, and whoever else read the store, found wrong.
     pub findings: u64,
+    /// Sessions, about, of days that this process counts right now or has waiting to be counted.
+    pub being_counted: u64,
 }
 
 /// What sealing came to.

@@ -8,6 +8,7 @@ mod administration;
 pub mod clickhouse;
 pub mod copy;
 mod error;
+pub mod imports;
 pub mod new_file;
 mod place;
 mod published;

@@ -67,6 +67,12 @@ struct Work {
 }
 
 impl Work {
+    fn rows_left(&self) -> u64 {
+        let (done, total) = (&self.progress.0, &self.progress.1);
+        let done = done.load(Ordering::Relaxed);
+        total.load(Ordering::Relaxed).saturating_sub(done)
+    }
+
     fn percent(&self) -> u64 {
         let (done, total) = (&self.progress.0, &self.progress.1);
         let percent = done.load(Ordering::Relaxed).saturating_mul(100) / total.load(Ordering::Relaxed).max(1);
@@ -95,6 +101,11 @@ impl Default for Works {
 }
 
 impl Works {
+    /// Rows of days that are counted right now or wait for it.
+    pub(super) fn rows_left(&self) -> u64 {
+        self.under_way.lock().values().map(Work::rows_left).sum()
+    }
+
     /// The turn of a workspace's counting.
     fn turn(&self, workspace: WorkspaceId) -> Arc<tokio::sync::Mutex<()>> {
         self.turns.lock().entry(workspace).or_default().clone()

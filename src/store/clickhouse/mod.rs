@@ -391,6 +391,7 @@ impl Administration for ClickHouseStore {
         let bytes = engine.rows(&sql).await?.first().copied().unwrap_or_default();
         Ok(Usage {
             bytes,
+            being_counted: self.inner.works.rows_left(),
             ..Usage::default()
         })
     }

@@ -146,6 +146,7 @@ impl Condition {
             checkpoint_failures: load(&self.checkpoint_failures),
             checks: load(&self.checks),
             findings: load(&self.findings),
+            being_counted: 0,
         }
     }
 }

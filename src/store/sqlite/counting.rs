@@ -208,6 +208,11 @@ impl Counting {
         self.pool.is_idle()
     }
 
+    /// Sessions, about, of the days that are counted right now or wait for it.
+    pub(super) fn sessions_left(&self) -> u64 {
+        self.pool.sessions_left()
+    }
+
     /// Ends the pool's threads.
     pub(super) fn stop(&self) {
         self.pool.stop();

@@ -295,6 +295,7 @@ impl Administration for SqliteStore {
             .sum();
         Ok(Usage {
             bytes,
+            being_counted: self.counting.sessions_left(),
             ..self.condition.usage()
         })
     }

@@ -1,6 +1,6 @@
 //! The threads that count days for filters and build rollups. Workspaces take turns, a day at a time, so that nobody waits for all that another asked for.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -101,7 +101,8 @@ struct State {
     /// Workspaces in turn, with their days.
     turns: VecDeque<(i64, VecDeque<AppDay>)>,
     tasks: HashMap<AppDay, Task>,
-    running: HashSet<AppDay>,
+    /// With how many sessions each has, about.
+    running: HashMap<AppDay, u64>,
 }
 
 impl State {
@@ -109,14 +110,15 @@ impl State {
     fn take(&mut self) -> Option<Task> {
         for _ in 0..self.turns.len() {
             let (workspace, mut days) = self.turns.pop_front()?;
-            let free = days.iter().position(|of| !self.running.contains(of));
+            let free = days.iter().position(|of| !self.running.contains_key(of));
             let of = free.and_then(|place| days.remove(place));
             if !days.is_empty() {
                 self.turns.push_back((workspace, days));
             }
             if let Some(of) = of {
-                self.running.insert(of);
-                return self.tasks.remove(&of);
+                let task = self.tasks.remove(&of)?;
+                self.running.insert(of, task.day.sessions);
+                return Some(task);
             }
         }
         None
@@ -207,6 +209,13 @@ impl Pool {
     pub(super) fn is_idle(&self) -> bool {
         let state = self.shared.state.lock();
         state.tasks.is_empty() && state.running.is_empty()
+    }
+
+    /// Sessions, about, of the days that are worked on or wait.
+    pub(super) fn sessions_left(&self) -> u64 {
+        let state = self.shared.state.lock();
+        let waiting = state.tasks.values().map(|task| task.day.sessions);
+        waiting.chain(state.running.values().copied()).sum()
     }
 
     fn start(&self) {
