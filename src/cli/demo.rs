@@ -24,7 +24,7 @@ use crate::model::{App, KeyId, KeySecret, Name, NewKey, NewWorkspace, Permission
 use crate::record::Recorder;
 use crate::series::Zone;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Administration, Role, Store};
+use crate::store::{Administration, Place, Role, Store};
 
 const SEED: u64 = 0x5E55_1011;
 /// Days that are recorded in one go.
@@ -75,7 +75,8 @@ async fn fill_and_serve(
         demo = fill(&store) => demo?,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
     };
-    serve_store(store.clone(), serve, async |listening: &Listening| {
+    let place = Place::Directory(directory.to_owned());
+    serve_store((store.clone(), place), serve, async |listening: &Listening| {
         announcement::print(&demo, directory, listening, json)
     })
     .await

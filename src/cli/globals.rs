@@ -150,12 +150,17 @@ impl Globals {
 
     /// The store as it can be found from everywhere: a directory with its whole path.
     pub(super) fn whole_place(&self) -> String {
+        self.absolute_place().to_string()
+    }
+
+    /// The same, before it is written.
+    pub(super) fn absolute_place(&self) -> Place {
         match &self.store {
-            Place::Directory(directory) => std::path::absolute(directory)
-                .unwrap_or_else(|_| directory.clone())
-                .display()
-                .to_string(),
-            Place::ClickHouse(address) => address.to_string(),
+            Place::Directory(directory) => {
+                let absolute = std::path::absolute(directory);
+                Place::Directory(absolute.unwrap_or_else(|_| directory.clone()))
+            }
+            Place::ClickHouse(address) => Place::ClickHouse(address.clone()),
         }
     }
 }

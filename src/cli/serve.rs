@@ -19,12 +19,12 @@ use super::stopping::signal_to_stop;
 use super::{Globals, values};
 use crate::api::{ApiState, Listeners, Settings};
 use crate::catalog::Change;
-use crate::dashboard::{self, PublicUrl};
+use crate::dashboard::{self, PublicUrl, Whereabouts};
 use crate::metrics::Metrics;
 use crate::model::{App, AppId, KeyId, KeySecret, NewKey, NewWorkspace, Permissions, WorkspaceId};
 use crate::record::Recorder;
 use crate::store::sqlite::Opening;
-use crate::store::{Administration, Role, Store, StoreError, seal_due_days};
+use crate::store::{Administration, Place, Role, Store, StoreError, seal_due_days};
 
 const LISTEN: &str = "127.0.0.1:8080";
 const OPS_LISTEN: &str = "127.0.0.1:8081";
@@ -159,7 +159,7 @@ pub async fn run(args: ServeArgs, globals: &Globals) -> anyhow::Result<()> {
     let bound = bind(&args).await?;
     let first = create_first(store.as_ref()).await?;
     serve_bound(
-        store.clone(),
+        (store.clone(), globals.absolute_place()),
         args,
         metrics,
         bound,
@@ -180,24 +180,24 @@ pub async fn run(args: ServeArgs, globals: &Globals) -> anyhow::Result<()> {
     .await
 }
 
-/// Serves an open store until SIGTERM or SIGINT, then finishes what was accepted and closes the store.
+/// Serves an open store, which is at `place`, until SIGTERM or SIGINT, then finishes what was accepted and closes the store.
 /// `args` are complete: the config file was merged.
 ///
 /// # Errors
 /// When an address can't be bound or logging can't be set up.
 pub async fn serve_store(
-    store: Arc<dyn Store>,
+    (store, place): (Arc<dyn Store>, Place),
     args: ServeArgs,
     announce: impl AsyncFnOnce(&Listening),
 ) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let _logging = start_logging(&args, &metrics)?;
     let bound = bind(&args).await?;
-    serve_bound(store, args, metrics, bound, announce).await
+    serve_bound((store, place), args, metrics, bound, announce).await
 }
 
 async fn serve_bound(
-    store: Arc<dyn Store>,
+    (store, place): (Arc<dyn Store>, Place),
     args: ServeArgs,
     metrics: Arc<Metrics>,
     (listeners, listening): (Listeners, Listening),
@@ -230,7 +230,12 @@ async fn serve_bound(
             trusted_proxies,
             open: args.open_dashboard && listening.api.ip().is_loopback(),
         };
-        dashboard::router(store.clone(), state.counter(), metrics, settings)
+        let address = |ops| format!("http://{}/metrics", reachable(ops));
+        let whereabouts = Whereabouts {
+            store: place,
+            metrics: listening.ops.map(address),
+        };
+        dashboard::router(store.clone(), state.counter(), metrics, settings, whereabouts)
     });
     announce(&listening).await;
     let sealing = tokio::spawn(seal_due_days(store.clone()));

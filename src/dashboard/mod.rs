@@ -4,7 +4,7 @@
 //! `accounts` who has a name and a password; `shell` is the frame
 //! of every page, `texts`, `locale` and `dates` say things in its reader's words, `chart` draws, `forms` has what forms share,
 //! `overview` is the first page, `shares` shows one to others, `apps` has what delivers sessions and who may ask for
-//! numbers, and `start` says how to begin. Nothing here counts: the store does, and the API asks it the same questions.
+//! numbers, `store` says how the store is doing, and `start` how to begin. Nothing here counts: the store does, and the API asks it the same questions.
 
 mod accounts;
 mod apps;
@@ -25,6 +25,7 @@ mod segments;
 mod shares;
 mod shell;
 mod start;
+mod store;
 mod texts;
 mod token;
 mod visit;
@@ -48,6 +49,7 @@ pub use self::accounts::{
 };
 pub use self::place::{PublicUrl, PublicUrlError};
 pub use self::shares::{Share, list as list_shares, revoke as revoke_share};
+pub use self::store::Whereabouts;
 pub use self::token::Token;
 pub use self::visitors::make_link;
 
@@ -82,6 +84,7 @@ struct Shared {
     store: Arc<dyn Store>,
     counter: Counter,
     settings: Settings,
+    whereabouts: Whereabouts,
     visitors: Visitors,
     metrics: Arc<Metrics>,
     turns: Semaphore,
@@ -110,6 +113,10 @@ impl Dashboard {
         &self.0.settings
     }
 
+    fn whereabouts(&self) -> &Whereabouts {
+        &self.0.whereabouts
+    }
+
     fn visitors(&self) -> &Visitors {
         &self.0.visitors
     }
@@ -135,13 +142,21 @@ impl Dashboard {
     }
 }
 
-/// All pages, over an open store; `counter` is the one that the API asks as well, and `metrics` are what it notes.
-pub fn router(store: Arc<dyn Store>, counter: Counter, metrics: Arc<Metrics>, settings: Settings) -> Router {
+/// All pages, over an open store, which is where `whereabouts` says; `counter` is the one that the API asks as well, and
+/// `metrics` are what it notes.
+pub fn router(
+    store: Arc<dyn Store>,
+    counter: Counter,
+    metrics: Arc<Metrics>,
+    settings: Settings,
+    whereabouts: Whereabouts,
+) -> Router {
     let dashboard = Dashboard(Arc::new(Shared {
         visitors: Visitors::new(store.clone()),
         store,
         counter,
         settings,
+        whereabouts,
         metrics,
         turns: Semaphore::new(MAX_PAGES),
         hasher: Hasher::default(),
@@ -157,6 +172,7 @@ pub fn router(store: Arc<dyn Store>, counter: Counter, metrics: Arc<Metrics>, se
         .merge(apps::routes())
         .merge(segments::routes())
         .merge(start::routes())
+        .merge(store::routes())
         .route("/share/{token}", get(shares::shown_page_of))
         .route("/ui/sign-out", post(entrance::sign_out))
         .route("/ui/enter", get(entrance::show_link).post(entrance::enter))

@@ -27,6 +27,7 @@ pub(super) enum Here {
     Shares,
     /// That of whoever is in, which is found at its name.
     Account,
+    Store,
 }
 
 /// What only who is signed in sees.
@@ -43,6 +44,8 @@ pub(super) struct Inside<'a> {
     pub(super) apps: String,
     /// Share links of what is shown.
     pub(super) shares: String,
+    /// The store, and what the workspace keeps in it.
+    pub(super) store: String,
     /// Which page this is.
     pub(super) here: Here,
     /// The name of whoever is in, if it has one.
@@ -93,6 +96,7 @@ impl Shell<'_> {
                         (Here::Overview, &inside.overview, texts.overview),
                         (Here::Segments, &inside.segments, texts.segments.title),
                         (Here::Apps, &inside.apps, texts.apps.title),
+                        (Here::Store, &inside.store, texts.store.title),
                         (Here::Shares, &inside.shares, texts.share_links),
                     ] {
                         a href=(address) aria-current=[(here == inside.here).then_some("page")] { (name) }

@@ -13,7 +13,7 @@ use super::forms::{Problem, status, summary};
 use super::guest::read_large_form;
 use super::overview::{Asked, Ready, asked_of, at, not_understood, ready};
 use super::shell::Here;
-use super::{Dashboard, accounts, apps, dates, forgery, respond, segments};
+use super::{Dashboard, accounts, apps, dates, forgery, respond, segments, store};
 use crate::api::Query;
 use crate::model::Millis;
 use crate::store::{Scope, StoreError, Whose};
@@ -46,6 +46,8 @@ impl<'a> Visit<'a> {
             Here::Segments
         } else if path == accounts::OWN {
             Here::Account
+        } else if path == store::PATH {
+            Here::Store
         } else {
             Here::Apps
         };

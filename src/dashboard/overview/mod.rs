@@ -37,7 +37,7 @@ use super::guest::Asking;
 use super::shell::{Here, Inside, Shell, other};
 use super::token::Token;
 use super::visitors::Visitor;
-use super::{Dashboard, accounts, apps, dates, entrance, respond, segments, start};
+use super::{Dashboard, accounts, apps, dates, entrance, respond, segments, start, store};
 use crate::api::sessions_query::csv;
 use crate::api::{ApiError, Query};
 use crate::count::QuestionError;
@@ -346,6 +346,7 @@ pub(super) fn whole(
         Here::Apps => apps::PATH,
         Here::Shares => "/ui/shares",
         Here::Account => accounts::OWN,
+        Here::Store => store::PATH,
     };
     at(
         ready,
@@ -397,6 +398,7 @@ pub(super) fn at(
             overview: asked.link(HOME),
             segments: of_workspace(segments::PATH),
             apps: of_workspace(apps::PATH),
+            store: of_workspace(store::PATH),
             shares: asked.link("/ui/shares"),
             here,
             name: ready

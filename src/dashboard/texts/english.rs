@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Texts, accounts, apps, segments, start};
+use super::{Texts, accounts, apps, segments, start, store};
 use crate::series::Step;
 
 fn units(count: usize, step: Step) -> String {
@@ -145,6 +145,7 @@ pub(super) const TEXTS: Texts = Texts {
     segments: segments::ENGLISH,
     apps: apps::ENGLISH,
     start: start::ENGLISH,
+    store: store::ENGLISH,
     not_understood: "This address asks for something that can't be shown.",
     back_to_the_overview: "Back to the overview",
     nothing_here: "There is no page at this address.",

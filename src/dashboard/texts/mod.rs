@@ -6,6 +6,7 @@ mod english;
 mod segments;
 mod spanish;
 mod start;
+mod store;
 
 use jiff::civil::Weekday;
 
@@ -158,6 +159,7 @@ pub(super) struct Texts {
     pub(super) segments: segments::Segments,
     pub(super) apps: apps::Apps,
     pub(super) start: start::Start,
+    pub(super) store: store::Store,
 
     // What can go wrong.
     pub(super) not_understood: &'static str,

@@ -1,6 +1,6 @@
 //! Spanish.
 
-use super::{Texts, accounts, apps, segments, start};
+use super::{Texts, accounts, apps, segments, start, store};
 use crate::series::Step;
 
 fn units(count: usize, step: Step) -> String {
@@ -156,6 +156,7 @@ pub(super) const TEXTS: Texts = Texts {
     segments: segments::SPANISH,
     apps: apps::SPANISH,
     start: start::SPANISH,
+    store: store::SPANISH,
     not_understood: "Esta dirección pide algo que no se puede mostrar.",
     back_to_the_overview: "Volver al resumen",
     nothing_here: "No hay ninguna página en esta dirección.",
