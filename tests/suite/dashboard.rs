@@ -10,6 +10,7 @@ mod rows;
 mod segments;
 mod shares;
 mod start;
+mod store;
 mod weeks;
 
 use std::process::Command;

@@ -69,6 +69,7 @@ fn every_page_is_light_asks_nobody_else_and_can_be_read_by_everybody() {
             "/ui/segments",
             "/ui/account",
             "/ui/segments/new?filter=%7B%22any%22%3A%5B%7B%22field%22%3A%22country%22%2C%22op%22%3A%22in%22%2C%22value%22%3A%5B%22BR%22%5D%7D%2C%7B%22not%22%3A%7B%22field%22%3A%22app_version%22%2C%22op%22%3A%22lt%22%2C%22value%22%3A%224.10%22%7D%7D%5D%7D",
+            "/ui/store",
         ],
     );
     assert_eq!(seen["entered"], "/");

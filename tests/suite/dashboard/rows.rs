@@ -9,12 +9,13 @@ use tempfile::TempDir;
 
 use crate::support;
 
-const KINDS: [AccessKind; 5] = [
+const KINDS: [AccessKind; 6] = [
     AccessKind::Link,
     AccessKind::Session,
     AccessKind::Share,
     AccessKind::Account,
     AccessKind::Address,
+    AccessKind::Import,
 ];
 const NOW: i64 = 1_800_000_000_000;
 
