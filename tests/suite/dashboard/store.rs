@@ -35,7 +35,7 @@ fn its_numbers_are_those_of_the_metrics_and_of_the_api() {
     assert_eq!(page.status, 200);
     let page = page.text;
     assert!(page.contains("The store is ready"), "{page}");
-    let counted: u64 = server.counts("from=2024-02-01&to=2024-03-01").iter().sum();
+    let counted: u64 = server.counts("length=14&ending_at=2024-03-01").iter().sum();
     assert_eq!(counted, 1);
     assert_eq!(fact(&page, "Sessions of this workspace"), "3");
     assert_eq!(fact(&page, "Oldest session"), "Thu 29 Feb 2024 10:15–10:30");
