@@ -44,8 +44,8 @@ pub(super) struct Inside<'a> {
     pub(super) apps: String,
     /// Share links of what is shown.
     pub(super) shares: String,
-    /// The store, and what the workspace keeps in it.
-    pub(super) store: String,
+    /// The store, and what the workspace keeps in it; none for whom that is no business.
+    pub(super) store: Option<String>,
     /// Which page this is.
     pub(super) here: Here,
     /// The name of whoever is in, if it has one.
@@ -93,14 +93,14 @@ impl Shell<'_> {
                 @if inside.workspaces.len() > 1 { (workspaces(inside, texts)) }
                 nav aria-label=(texts.pages) {
                     @for (here, address, name) in [
-                        (Here::Overview, &inside.overview, texts.overview),
-                        (Here::Segments, &inside.segments, texts.segments.title),
-                        (Here::Apps, &inside.apps, texts.apps.title),
-                        (Here::Store, &inside.store, texts.store.title),
-                        (Here::Shares, &inside.shares, texts.share_links),
-                    ] {
+                        (Here::Overview, Some(&inside.overview), texts.overview),
+                        (Here::Segments, Some(&inside.segments), texts.segments.title),
+                        (Here::Apps, Some(&inside.apps), texts.apps.title),
+                        (Here::Store, inside.store.as_ref(), texts.store.title),
+                        (Here::Shares, Some(&inside.shares), texts.share_links),
+                    ] { @if let Some(address) = address {
                         a href=(address) aria-current=[(here == inside.here).then_some("page")] { (name) }
-                    }
+                    } }
                     a href="/reference" { (texts.reference) }
                 }
                 .end {

@@ -398,7 +398,7 @@ pub(super) fn at(
             overview: asked.link(HOME),
             segments: of_workspace(segments::PATH),
             apps: of_workspace(apps::PATH),
-            store: of_workspace(store::PATH),
+            store: ready.visitor.may_change().then(|| of_workspace(store::PATH)),
             shares: asked.link("/ui/shares"),
             here,
             name: ready

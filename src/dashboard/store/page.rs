@@ -243,8 +243,7 @@ fn over(command: &str, whereabouts: &Whereabouts) -> String {
             format!("{command} --data {}", quoted(&directory.display().to_string()))
         }
         Place::ClickHouse(address) => {
-            let address = address.to_string().replacen("://", "://USER:PASSWORD@", 1);
-            format!("{command} --store {}", quoted(&address))
+            format!("{command} --store {}", quoted(&address.without_credentials()))
         }
     }
 }

@@ -32,6 +32,18 @@ impl Address {
     pub fn is_meant(text: &str) -> bool {
         text.contains("://")
     }
+
+    /// As commands take it, with words in the place of who connects: for whoever may know where the store is, and not how to
+    /// get into it.
+    pub fn without_credentials(&self) -> String {
+        let place = self
+            .to_string()
+            .replacen(SCHEME, &format!("{SCHEME}USER:PASSWORD@"), 1);
+        match &self.cluster {
+            Some(cluster) => format!("{place}?cluster={cluster}"),
+            None => place,
+        }
+    }
 }
 
 impl FromStr for Address {
@@ -128,6 +140,17 @@ impl fmt::Debug for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_is_told_where_the_store_is_is_not_told_how_to_get_in() {
+        let address: Address = "clickhouse://meter:secret@one:8123,two:8123/db?cluster=main"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            address.without_credentials(),
+            "clickhouse://USER:PASSWORD@one:8123,two:8123/db?cluster=main"
+        );
+    }
 
     fn read(text: &str) -> Address {
         text.parse().unwrap()
