@@ -96,7 +96,7 @@ async fn sessions(store: &dyn Rollups, workspace: &WorkspaceEntry) -> Result<Ses
     let scope = Scope::Workspace(workspace.workspace.id);
     let counts = store.count(scope, Whose::Everyone, &edges).await?;
     let begins = || edges.iter().zip(&counts).filter(|(_, count)| **count > 0);
-    let ends = begins().next().zip(begins().last());
+    let ends = begins().next().zip(begins().next_back());
     Ok(Sessions {
         count: counts.iter().sum(),
         ends: ends.map(|((first, _), (last, _))| (*first, *last)),
