@@ -71,7 +71,8 @@ pub(super) async fn change_password(
         let Some(new) = new.filter(|_| problems.is_empty()) else {
             return page(visit, &problems).await;
         };
-        let hash = kept::hash_of(account.name().as_str());
+        // Of this browser alone: whoever guesses at the name from elsewhere keeps nobody from changing a password.
+        let hash = visit.ready.token.hash();
         let attempt = match visit.dashboard.attempts().begin(None, hash) {
             Ok(attempt) => attempt,
             Err(seconds) => {
