@@ -383,7 +383,7 @@ fn a_store_of_an_earlier_format_goes_on() {
         execute(&host, "SELECT max(version) FROM earlier.format")
             .unwrap()
             .trim(),
-        "4"
+        "5"
     );
 }
 
