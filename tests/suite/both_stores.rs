@@ -12,7 +12,8 @@ const OVER_ONE_SERVER: &[&str] = &[
     "authentication::",
     "back_pressure::",
     "bad_requests::segments::",
-    "dashboard::accounts::",
+    "dashboard::accounts::a_session_ends",
+    "dashboard::accounts::accounts_are_made",
     "data_series::",
     "deletion::",
     "first_hour::atomic::",
@@ -32,9 +33,6 @@ const OVER_ONE_SERVER: &[&str] = &[
 const SHOWN_BY_OTHERS: &[&str] = &[
     "authentication::limits::",
     "sample_data::an_import_is_exact_in_kathmandu",
-    "dashboard::accounts::a_crowd",
-    "dashboard::accounts::everything_can_be_read",
-    "dashboard::accounts::what_is_wrong",
     "segments::administration::more_than_a_hundred",
     "segments::sample::",
 ];

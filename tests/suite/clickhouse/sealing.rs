@@ -152,10 +152,10 @@ fn sealed_days_answer_as_before_wherever_they_are_copied() {
 fn what_lands_on_a_sealed_day_is_neither_acknowledged_nor_counted() {
     let cluster = cluster();
     let host = cluster.nodes[0].host();
-    let store = address(&cluster.hosts(), "late");
+    let store = address(&cluster.hosts(), "late_on_sealed");
     let one = serve(&store, None);
     let gate = Gate::start(&host);
-    let slow = serve(&address(&gate.address, "late"), Some(&one));
+    let slow = serve(&address(&gate.address, "late_on_sealed"), Some(&one));
     assert_eq!(one.track(&body(&one.app, 0..200)).status, 201);
     assert_eq!(slow.counts(ALL_DAYS), by_day(200));
     gate.close();
@@ -177,15 +177,15 @@ fn what_lands_on_a_sealed_day_is_neither_acknowledged_nor_counted() {
         eventually("the same counts", || server.counts(ALL_DAYS) == by_day(200));
     }
     // What somebody else writes there counts no more, and goes with the next days.
-    let sql = "INSERT INTO late.sessions (app, day, session_id, start, precedence, properties, user_id, device_id, duration) \
+    let sql = "INSERT INTO late_on_sealed.sessions (app, day, session_id, start, precedence, properties, user_id, device_id, duration) \
          SELECT app, toUInt16(day - 60), 'late', start, precedence, properties, user_id, device_id, duration \
-         FROM late.sessions WHERE session_id = 's70' LIMIT 1";
+         FROM late_on_sealed.sessions WHERE session_id = 's70' LIMIT 1";
     execute(&host, sql).unwrap();
     let verified = command(&store, &["verify"]);
     assert_eq!(verified["agrees"], true, "{verified}");
     assert_eq!(one.counts(ALL_DAYS), by_day(200));
     let report = seal(&store, SEALED + 1);
     assert_eq!(report["sealed_sessions"], 2, "{report}");
-    assert_eq!(rows(&host, "late", "sessions"), 0);
+    assert_eq!(rows(&host, "late_on_sealed", "sessions"), 0);
     assert_eq!(one.counts(ALL_DAYS), by_day(200));
 }
