@@ -32,6 +32,8 @@ const OVER_ONE_SERVER: &[&str] = &[
 /// What others of these show as well: the same file in another zone, rules that no store knows.
 const SHOWN_BY_OTHERS: &[&str] = &[
     "authentication::limits::",
+    "dashboard::segments::",
+    "dashboard::store::",
     "sample_data::an_import_is_exact_in_kathmandu",
     "segments::administration::more_than_a_hundred",
     "segments::sample::",

@@ -86,8 +86,8 @@ fn an_import_of_the_command_line_is_shown_while_it_lasts() {
             .text
             .contains("None into this workspace.")
     );
-    assert_eq!(
-        fact(&visitor.get("/ui/store").text, "Sessions of this workspace"),
-        "1"
-    );
+    // Another process wrote it: it is seen within a second.
+    eventually("its session is counted", || {
+        fact(&visitor.get("/ui/store").text, "Sessions of this workspace") == "1"
+    });
 }
