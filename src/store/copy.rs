@@ -8,7 +8,7 @@ use super::records::{SessionRecord, UserRecord};
 use super::sealed::SealedDay;
 use super::sqlite::{self, SqliteStore};
 use super::{Administration, Role, Scope, Selection, Store, StoreError, Whose, all_time, count_patiently};
-use crate::catalog::{Catalog, Change, LeftOut};
+use crate::catalog::{Catalog, Change, LeftOut, Records};
 use crate::model::{AppId, SegmentId};
 use crate::rollup::QUARTER;
 
@@ -107,7 +107,7 @@ async fn transfer(
         .iter()
         .map(|entry| entry.workspace.id)
         .collect();
-    to.change(Change::Adopt(records)).await?;
+    to.change(Change::Adopt(without_retention(&records, to))).await?;
     let mut copied = Copied::default();
 
     let (sender, mut batches) = mpsc::channel::<Vec<UserRecord>>(WAITING);
@@ -121,20 +121,9 @@ async fn transfer(
     };
     both(from.dump_users(sender), write).await?;
 
-    for workspace in workspaces {
-        let (sender, mut days) = mpsc::channel::<Vec<SealedDay>>(WAITING);
-        let write = async {
-            while let Some(batch) = days.recv().await {
-                copied.sealed_days += batch.len() as u64;
-                to.adopt_sealed(batch).await?;
-                progress(Step::Sealed(copied.sealed_days));
-            }
-            Ok(())
-        };
-        both(from.dump_sealed(workspace, sender), write).await?;
-
+    for workspace in &workspaces {
         let selection = Selection {
-            workspace,
+            workspace: *workspace,
             app: None,
             from: None,
             to: None,
@@ -150,17 +139,54 @@ async fn transfer(
         };
         both(from.dump_sessions(selection, sender), write).await?;
     }
+    to.change(Change::Adopt(with_retention(records, &from.records().await?)))
+        .await?;
+    // Days may have been sealed since their sessions were read, or before: their rollups have all of them.
+    for workspace in workspaces {
+        let (sender, mut batches) = mpsc::channel::<Vec<SealedDay>>(WAITING);
+        let write = async {
+            while let Some(batch) = batches.recv().await {
+                copied.sealed_days += batch.len() as u64;
+                to.adopt_sealed(batch).await?;
+                progress(Step::Sealed(copied.sealed_days));
+            }
+            Ok(())
+        };
+        both(from.dump_sealed(workspace, sender), write).await?;
+    }
     Ok(copied)
 }
 
-/// Runs both; what went wrong first, in the order in which they stand: writing fails for a reason of its own, reading
-/// ends when nobody writes.
+/// The records as the new store takes them at first: whoever serves it must not seal days that are half copied.
+fn without_retention(records: &Records, to: &dyn Store) -> Records {
+    let there = to.catalog();
+    let mut records = records.clone();
+    for workspace in &mut records.workspaces {
+        let known = workspace.id.parse().ok().and_then(|id| there.workspace(id));
+        workspace.retention_days = 0;
+        // Days that were copied before stay closed.
+        workspace.sealed_before = known.map_or(0, |known| known.workspace.sealed_before);
+    }
+    records
+}
+
+/// The records with what the old store keeps and has sealed by now.
+fn with_retention(mut records: Records, newest: &Records) -> Records {
+    for workspace in &mut records.workspaces {
+        if let Some(newest) = newest.workspaces.iter().find(|newest| newest.id == workspace.id) {
+            workspace.retention_days = newest.retention_days;
+            workspace.sealed_before = newest.sealed_before;
+        }
+    }
+    records
+}
+
+/// Runs both, until both have ended or one fails: a reader waits for whoever writes, and would for ever.
 async fn both(
     read: impl Future<Output = Result<(), StoreError>>,
     write: impl Future<Output = Result<(), StoreError>>,
 ) -> Result<(), StoreError> {
-    let (read, written) = tokio::join!(read, write);
-    written.and(read)
+    tokio::try_join!(read, write).map(|_| ())
 }
 
 async fn compare(

@@ -1,6 +1,7 @@
 //! A workspace keeps its sessions one by one for as many days as it says: what is older is refused, and goes.
 
 mod commands;
+mod copying;
 mod inputs;
 mod sealing;
 
