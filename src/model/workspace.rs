@@ -126,6 +126,13 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// The first UTC day (days since 1970-01-01) that is not to be sealed at `now`; 0: none is. What was begun under a shorter
+    /// retention is brought to its end.
+    pub fn due_before(&self, now: Millis) -> i64 {
+        let retained = self.retention.map(|retention| retention.first_unsealed_day(now));
+        retained.unwrap_or_default().max(self.sealed_before)
+    }
+
     /// When its sessions may start, at `now` (Unix milliseconds).
     pub fn start_limits(&self, now: Millis) -> StartLimits {
         StartLimits::new(now, self.retention).after_sealing(self.sealed_before)

@@ -15,7 +15,8 @@ pub async fn seal_due_days(store: Arc<dyn Store>) {
     loop {
         let catalog = store.catalog();
         for entry in catalog.workspaces() {
-            if entry.workspace.retention.is_some() || entry.workspace.sealed_before > 0 {
+            let now = jiff::Timestamp::now().as_millisecond();
+            if entry.workspace.due_before(now) > 0 {
                 seal(store.as_ref(), &entry.workspace).await;
             }
         }

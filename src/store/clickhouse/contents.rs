@@ -359,9 +359,10 @@ async fn read(engine: &Engine, wanted: &Wanted) -> Result<BTreeMap<AppDay, Hash>
     let condition = conditions.join(" OR ");
     let oldest = wanted.range.map(|(first, _)| first).into_iter();
     let oldest = oldest.chain(wanted.days.iter().map(|(_, day)| *day)).min();
-    match oldest.filter(|day| sealed::may_be(*day)) {
-        Some(_) => hashes(engine, &condition).await,
-        None => of_sessions(engine, &condition).await,
+    if oldest.is_some_and(sealed::may_be) {
+        hashes(engine, &condition).await
+    } else {
+        of_sessions(engine, &condition).await
     }
 }
 

@@ -32,15 +32,14 @@ pub(super) async fn seal(
     let Some(due) = Due::of(store, workspace).await? else {
         return Ok(Sealing::default());
     };
-    let mut open = due.open(store).await?;
-    if open.is_empty() && !due.has_rows(store).await? {
+    if due.with_sessions(store).await?.is_empty() {
         return Ok(Sealing::default());
     }
     due.announce(store).await?;
     let (mut sealing, mut rows, mut total) = (Sealing::default(), 0, 0);
     loop {
         // What was accepted before the announcement is among them now.
-        open = due.open(store).await?;
+        let open = due.open(store).await?;
         if open.is_empty() {
             break;
         }
@@ -75,10 +74,7 @@ impl Due {
         let snapshot = store.snapshot();
         let entry = snapshot.catalog.workspace(workspace);
         let entry = entry.ok_or_else(|| StoreError::unknown("workspace", workspace))?;
-        let retained = entry.workspace.retention;
-        let until = retained.map_or(0, |retention| retention.first_unsealed_day(now()));
-        // What was begun under a shorter retention is brought to its end.
-        let until = until.max(entry.workspace.sealed_before);
+        let until = entry.workspace.due_before(now());
         let until = u16::try_from(until.clamp(0, u16::MAX.into())).unwrap_or(u16::MAX);
         let apps: Vec<AppId> = snapshot.apps_of(workspace).collect();
         let is_any = until > 0 && !apps.is_empty();
@@ -94,20 +90,19 @@ impl Due {
         format!("app IN ({apps}) AND day < {}", self.until)
     }
 
-    /// Those that have sessions and no row yet.
+    /// Those that have sessions.
+    async fn with_sessions(&self, store: &Inner) -> Result<BTreeMap<AppDay, Hash>, StoreError> {
+        contents::of_sessions(&store.engine, &self.condition()).await
+    }
+
+    /// Those of them that have no row yet.
     async fn open(&self, store: &Inner) -> Result<BTreeMap<AppDay, Hash>, StoreError> {
-        let condition = self.condition();
-        let mut days = contents::of_sessions(&store.engine, &condition).await?;
+        let mut days = self.with_sessions(store).await?;
         if !days.is_empty() {
-            let sealed = sealed::hashes(&store.engine, &condition).await?;
+            let sealed = sealed::hashes(&store.engine, &self.condition()).await?;
             days.retain(|day, _| !sealed.contains_key(day));
         }
         Ok(days)
-    }
-
-    async fn has_rows(&self, store: &Inner) -> Result<bool, StoreError> {
-        let days = contents::of_sessions(&store.engine, &self.condition()).await?;
-        Ok(!days.is_empty())
     }
 
     /// Has sessions of these days refused, by every process when this returns.

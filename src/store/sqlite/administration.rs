@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use super::batch::Batch;
 use super::{days, now, recovery, removing, rows};
 use crate::catalog::{Change, Records};
-use crate::model::{KeyId, Millis, WorkspaceId};
+use crate::model::{AppId, KeyId, Millis, WorkspaceId};
 use crate::store::StoreError;
 
 /// Makes a change in the store that lies in `file`; whether anything is different now.
@@ -113,6 +113,15 @@ pub(super) fn check_apps(transaction: &Transaction<'_>, batch: &Batch) -> Result
         }
     }
     Ok(())
+}
+
+/// The same of an app whose sessions are not there.
+pub(super) fn check_app(transaction: &Transaction<'_>, app: AppId, expected: i64) -> Result<(), StoreError> {
+    let mut statement = transaction.prepare_cached("SELECT 1 FROM apps WHERE ordinal = ?1 AND id = ?2")?;
+    if statement.exists(params![expected, app.to_string()])? {
+        return Ok(());
+    }
+    Err(StoreError::changed_meanwhile())
 }
 
 /// The same of a workspace.

@@ -1,15 +1,18 @@
 //! Users and sealed days as another store takes them over.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use rusqlite::{Connection, Row, Transaction};
 use tokio::sync::mpsc::Sender;
 
+use super::administration;
 use super::catalog::Snapshot;
 use super::days::{self, AppDay};
+use super::in_range;
 use super::interning::{IdentityKind, Interned, Interner};
 use super::rollups::{self, KeptRollup};
-use crate::model::{AppId, WorkspaceId};
+use crate::model::{AppId, WorkspaceId, is_stored_properties};
 use crate::rollup::{Rollup, Totals};
 use crate::store::StoreError;
 use crate::store::records::UserRecord;
@@ -28,7 +31,7 @@ pub(super) fn users(connection: &Connection, batches: &Sender<Vec<UserRecord>>) 
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(row) = rows.next()? {
         batch.push(UserRecord {
-            workspace: read_id(&row.get::<_, String>("workspace")?)?,
+            workspace: in_range::id(row.get_ref("workspace")?)?,
             user_id: row.get("user_id")?,
             attributes: row.get("attributes")?,
         });
@@ -42,11 +45,6 @@ pub(super) fn users(connection: &Connection, batches: &Sender<Vec<UserRecord>>) 
     // If nobody receives it, nobody wants it.
     let _ = batches.blocking_send(batch);
     Ok(())
-}
-
-fn read_id(text: &str) -> Result<WorkspaceId, StoreError> {
-    text.parse()
-        .map_err(|_| StoreError::damaged(format!("'{text}' is no workspace's id")))
 }
 
 /// Hands out the sealed days of a workspace in batches, each day in one state of the store, until nobody receives any more.
@@ -63,13 +61,9 @@ pub(super) fn sealed(
         let Some(row) = days::get(&transaction, of)?.filter(|row| row.is_sealed) else {
             continue;
         };
-        let cells = rollups::kept_cells(&transaction, of, row.seq)?.ok_or_else(|| rollups::lost(of))?;
-        let people = rollups::kept_people(&transaction, of, row.seq)?.ok_or_else(|| rollups::lost(of))?;
-        let combinations: BTreeSet<u64> = {
-            let all = cells.combinations().iter().chain(people.combinations());
-            all.copied().collect()
-        };
-        known.learn_combinations(&transaction, combinations)?;
+        let Rollup { cells, people } = rollups::sealed(&transaction, of, row.seq)?;
+        let combinations = cells.combinations().iter().chain(people.combinations());
+        known.learn_combinations(&transaction, combinations.copied())?;
         known.learn_persons(&transaction, people.iter().map(|(person, _)| person))?;
         let day = SealedDay::new(
             (app, of.1),
@@ -98,11 +92,7 @@ fn sealed_days(connection: &Connection, workspace: WorkspaceId) -> Result<Vec<(A
     let mut rows = statement.query([workspace.to_string()])?;
     let mut days = Vec::new();
     while let Some(row) = rows.next()? {
-        let id: String = row.get(2)?;
-        let app = id
-            .parse()
-            .map_err(|_| StoreError::damaged(format!("'{id}' is no app's id")))?;
-        days.push(((row.get(0)?, row.get(1)?), app));
+        days.push(((row.get(0)?, row.get(1)?), in_range::id(row.get_ref(2)?)?));
     }
     Ok(days)
 }
@@ -118,40 +108,25 @@ impl Known {
     fn learn_combinations(
         &mut self,
         connection: &Connection,
-        numbers: impl IntoIterator<Item = u64>,
+        numbers: impl Iterator<Item = u64>,
     ) -> Result<(), StoreError> {
-        let mut content = connection.prepare_cached("SELECT content FROM properties WHERE ordinal = ?1")?;
-        for number in numbers {
-            if self.combinations.contains_key(&number) {
-                continue;
-            }
-            let ordinal = i64::try_from(number).unwrap_or(i64::MAX);
-            let text: Option<String> = content.query_row([ordinal], |row| row.get(0)).optional()?;
-            let text = text.ok_or_else(|| StoreError::no_combination(number))?;
-            self.combinations.insert(number, text);
-        }
-        Ok(())
+        let sql = "SELECT content FROM properties WHERE ordinal = ?1";
+        learn(&mut self.combinations, connection, sql, numbers, |number, row| {
+            let text: Option<String> = row.map(|row| row.get(0)).transpose()?;
+            text.ok_or_else(|| StoreError::no_combination(number))
+        })
     }
 
     fn learn_persons(
         &mut self,
         connection: &Connection,
-        numbers: impl IntoIterator<Item = u64>,
+        numbers: impl Iterator<Item = u64>,
     ) -> Result<(), StoreError> {
-        let mut who = connection.prepare_cached("SELECT kind, value FROM identities WHERE ordinal = ?1")?;
-        for number in numbers {
-            if self.persons.contains_key(&number) {
-                continue;
-            }
-            let ordinal = i64::try_from(number).unwrap_or(i64::MAX);
-            let found: Option<(i64, String)> = who
-                .query_row([ordinal], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            let (kind, value) =
-                found.ok_or_else(|| StoreError::damaged(format!("there is no person {number}")))?;
-            self.persons.insert(number, person(kind, value)?);
-        }
-        Ok(())
+        let sql = "SELECT kind, value FROM identities WHERE ordinal = ?1";
+        learn(&mut self.persons, connection, sql, numbers, |number, row| {
+            let row = row.ok_or_else(|| StoreError::damaged(format!("there is no person {number}")))?;
+            person(row.get(0)?, row.get(1)?)
+        })
     }
 
     fn shrink(&mut self) {
@@ -162,6 +137,24 @@ impl Known {
             self.persons.clear();
         }
     }
+}
+
+/// Looks up what is not known yet. `read` makes it of its row, if there is one.
+fn learn<T>(
+    known: &mut HashMap<u64, T>,
+    connection: &Connection,
+    sql: &str,
+    numbers: impl Iterator<Item = u64>,
+    read: impl Fn(u64, Option<&Row<'_>>) -> Result<T, StoreError>,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    for number in numbers {
+        if let Entry::Vacant(place) = known.entry(number) {
+            let mut rows = statement.query([i64::try_from(number).unwrap_or(i64::MAX)])?;
+            place.insert(read(number, rows.next()?)?);
+        }
+    }
+    Ok(())
 }
 
 fn person(kind: i64, value: String) -> Result<SealedPerson, StoreError> {
@@ -204,9 +197,13 @@ fn adopt_day(
 ) -> Result<Option<AppDay>, StoreError> {
     let found = snapshot.apps.get(&day.app).copied();
     let (app, workspace) = found.ok_or_else(|| StoreError::unknown("app", day.app))?;
-    let of = (app, day.day);
+    administration::check_app(transaction, day.app, app)?;
+    let of = (app, in_range::day(day.day)?);
     let mut combinations = Vec::with_capacity(day.combinations.len());
     for content in &day.combinations {
+        if !is_stored_properties(content) {
+            return Err(StoreError::damaged("a combination of properties can't be read"));
+        }
         combinations.push(number(interner.recorded_as(content)?)?);
     }
     let mut persons = HashMap::with_capacity(day.people.len());
@@ -238,7 +235,7 @@ fn adopt_day(
         .execute([app, day.day])?;
     days::adopt_sealed(transaction, of, &Totals(cells.sum(|_| true)), after)?;
     let rollup = KeptRollup::new(of, after, &Rollup { cells, people })?;
-    rollups::keep(transaction, &[rollup])?;
+    rollups::replace(transaction, &rollup)?;
     Ok(Some(of))
 }
 

@@ -113,10 +113,7 @@ impl Recount {
 /// The rollup of a sealed day, with which its counts are compared.
 fn sealed(transaction: &Transaction<'_>, of: AppDay) -> Result<Rollup, StoreError> {
     let row = days::get(transaction, of)?.ok_or_else(|| rollups::lost(of))?;
-    let cells = rollups::kept_cells(transaction, of, row.seq)?;
-    let people = rollups::kept_people(transaction, of, row.seq)?;
-    let (cells, people) = cells.zip(people).ok_or_else(|| rollups::lost(of))?;
-    Ok(Rollup { cells, people })
+    rollups::sealed(transaction, of, row.seq)
 }
 
 /// Whether every session of a day reads as one; how many there are.
@@ -283,11 +280,7 @@ fn apps(transaction: &Transaction<'_>) -> Result<HashMap<i64, AppId>, StoreError
     let mut rows = statement.query([])?;
     let mut apps = HashMap::new();
     while let Some(row) = rows.next()? {
-        let id: String = row.get(1)?;
-        let id = id
-            .parse()
-            .map_err(|_| StoreError::damaged(format!("'{id}' is no id")))?;
-        apps.insert(row.get(0)?, id);
+        apps.insert(row.get(0)?, in_range::id(row.get_ref(1)?)?);
     }
     Ok(apps)
 }

@@ -169,10 +169,7 @@ fn apps(connection: &Connection, selection: &Selection) -> Result<Vec<(i64, AppI
     let mut rows = statement.query([selection.workspace.to_string()])?;
     let mut apps = Vec::new();
     while let Some(row) = rows.next()? {
-        let id: String = row.get(1)?;
-        let id = id
-            .parse()
-            .map_err(|_| StoreError::damaged(format!("'{id}' is no id")))?;
+        let id = in_range::id(row.get_ref(1)?)?;
         if selection.app.is_none_or(|app| app == id) {
             apps.push((row.get(0)?, id));
         }

@@ -3,6 +3,8 @@
 //! A bit that flipped, or a file that somebody else made, may hold any number. It must become an error and never an index, an
 //! allocation or a session that nobody recorded.
 
+use std::str::FromStr;
+
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use uuid::Uuid;
@@ -64,6 +66,13 @@ pub(super) fn duration(duration: Option<i64>) -> Result<Option<u32>, StoreError>
             "{millis} is no duration of a session, in milliseconds"
         ))),
     }
+}
+
+/// The id of an app or a workspace.
+pub(super) fn id<T: FromStr>(value: ValueRef<'_>) -> Result<T, StoreError> {
+    let text = value.as_str().map_err(rusqlite::Error::from)?;
+    text.parse()
+        .map_err(|_| StoreError::damaged(format!("'{text}' is no id")))
 }
 
 /// A session id: the bytes of a UUID, or a text.

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::Connection;
 use tokio::sync::mpsc;
 
 use super::background::Background;
 use super::batch::Adopted;
+use super::sealing::{self, Due};
 use super::upkeep::Upkeep;
 use super::writer::Writer;
 use super::{
-    SqliteStore, administration, backup, beside, copying, counting, days, export, now, rows, sealing, verify,
+    SqliteStore, administration, backup, beside, copying, counting, days, derived, export, now, rows, verify,
     watch,
 };
 use crate::catalog::{Catalog, Change, Records};
@@ -49,9 +49,6 @@ impl SqliteStore {
         .await
     }
 }
-
-/// How often sealing tries without having sealed anything.
-const ATTEMPTS: u32 = 5;
 
 #[async_trait]
 impl Sessions for SqliteStore {
@@ -229,44 +226,40 @@ impl Administration for SqliteStore {
 
     async fn seal(&self, workspace: WorkspaceId, progress: Progress) -> Result<Sealing, StoreError> {
         self.refresh().await?;
-        let (ordinal, until, announced) = {
+        let (due, announced) = {
             let snapshot = self.published.load();
             let entry = snapshot.catalog.workspace(workspace);
-            let known = &entry
-                .ok_or_else(|| StoreError::unknown("workspace", workspace))?
-                .workspace;
-            let retained = known.retention;
-            let due = retained.map_or(0, |retention| retention.first_unsealed_day(now()));
-            let announced = known.sealed_before;
-            // What was begun under a shorter retention is brought to its end.
-            (snapshot.workspace(workspace)?, due.max(announced), announced)
+            let entry = entry.ok_or_else(|| StoreError::unknown("workspace", workspace))?;
+            let due = Due {
+                workspace: snapshot.workspace(workspace)?,
+                until: entry.workspace.due_before(now()),
+                after: derived::FIRST,
+            };
+            (due, entry.workspace.sealed_before)
         };
-        let count = move |connection: &Connection| sealing::count_due(connection, ordinal, until);
-        let total = self.on_reader(count).await?;
+        let total = self
+            .on_reader(move |connection| sealing::count(connection, due))
+            .await?;
         let mut sealing = Sealing::default();
         if total == 0 {
             return Ok(sealing);
         }
-        if until > announced {
-            self.change(Change::Seal(workspace, until)).await?;
+        if due.until > announced {
+            self.change(Change::Seal(workspace, due.until)).await?;
         }
-        let mut attempts = 0;
-        loop {
-            let prepare = move |connection: &Connection| sealing::prepare(connection, ordinal, until);
-            let ready = self.on_reader(prepare).await?;
-            if ready.is_empty() {
-                return Ok(sealing);
-            }
-            let sealed = self.on_writer(move |writer| writer.seal(&ready)).await?;
-            // Days may have changed meanwhile, but not for ever.
-            attempts = if sealed.days == 0 { attempts + 1 } else { 0 };
-            if attempts == ATTEMPTS {
-                return Err(StoreError::changed_meanwhile());
-            }
+        let (mut rest, mut damage) = (due, None);
+        while let Some(mut step) = self
+            .on_reader(move |connection| sealing::prepare(connection, rest))
+            .await?
+        {
+            rest = step.rest;
+            damage = damage.or(step.damage.take());
+            let sealed = self.on_writer(move |writer| writer.seal(&step)).await?;
             sealing.days += sealed.days;
             sealing.sessions += sealed.sessions;
             progress((sealing.days * 100 / total).min(100));
         }
+        damage.map_or(Ok(sealing), Err)
     }
 
     async fn note_key_use(&self, uses: Vec<(KeyId, Millis)>) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Deleting apps with their sessions: some days after the other, so that nobody waits for long and the journal stays small,
 //! and in the end the app.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::days::AppDay;
 use crate::rollup::{Label, Totals};
@@ -14,18 +14,23 @@ const DAYS: usize = 500;
 /// What lies in the store by app and day, sessions first.
 const BY_DAY: [&str; 3] = ["sessions", "day_cells", "day_people"];
 
-/// Removes the sessions of some of an app's days and gives these days the number `after`; none where there is no session left.
+/// Removes what some of an app's days hold, sessions or a sealed rollup, and gives these days the number `after`; none where no day
+/// holds anything any more.
 /// The days' rows stay, so that other processes notice that they are empty now.
 pub(super) fn empty_some_days(
     transaction: &Transaction<'_>,
     app: i64,
     after: i64,
 ) -> Result<Vec<AppDay>, StoreError> {
-    let mut next = transaction
-        .prepare_cached("SELECT day FROM sessions WHERE app = ?1 AND day > ?2 ORDER BY day LIMIT 1")?;
+    let mut next = transaction.prepare_cached(
+        "SELECT MIN(day) FROM (
+             SELECT MIN(day) AS day FROM sessions WHERE app = ?1 AND day > ?2
+             UNION ALL SELECT MIN(day) FROM days WHERE app = ?1 AND day > ?2 AND sealed = 1
+         )",
+    )?;
     let (mut emptied, mut sessions, mut last) = (Vec::new(), 0, i64::MIN);
     while sessions < SESSIONS && emptied.len() < DAYS {
-        let day: Option<i64> = next.query_row([app, last], |row| row.get(0)).optional()?;
+        let day: Option<i64> = next.query_row([app, last], |row| row.get(0))?;
         let Some(day) = day else {
             break;
         };
@@ -46,7 +51,7 @@ fn empty(transaction: &Transaction<'_>, (app, day): AppDay, after: i64) -> Resul
     }
     let label = Label { app, day, seq: after };
     transaction
-        .prepare_cached("UPDATE days SET seq = ?3, totals = ?4 WHERE app = ?1 AND day = ?2")?
+        .prepare_cached("UPDATE days SET seq = ?3, totals = ?4, sealed = 0 WHERE app = ?1 AND day = ?2")?
         .execute(params![app, day, after, Totals::default().encode(label)])?;
     Ok(sessions)
 }

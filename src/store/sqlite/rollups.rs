@@ -62,6 +62,18 @@ pub(super) fn keep(transaction: &Transaction<'_>, rollups: &[KeptRollup]) -> Res
     Ok(())
 }
 
+/// Keeps a rollup in the place of whatever is there, which only damage makes newer.
+pub(super) fn replace(transaction: &Transaction<'_>, rollup: &KeptRollup) -> Result<(), StoreError> {
+    let (app, day) = rollup.of;
+    for sql in [
+        "DELETE FROM day_cells WHERE app = ?1 AND day = ?2",
+        "DELETE FROM day_people WHERE app = ?1 AND day = ?2",
+    ] {
+        transaction.prepare_cached(sql)?.execute([app, day])?;
+    }
+    keep(transaction, std::slice::from_ref(rollup))
+}
+
 const CELLS: &str = "SELECT content FROM day_cells WHERE app = ?1 AND day = ?2 AND seq = ?3";
 const PEOPLE: &str = "SELECT content FROM day_people WHERE app = ?1 AND day = ?2 AND seq = ?3";
 
@@ -82,6 +94,17 @@ pub(super) fn kept_people(
     kept(connection, PEOPLE, of, seq, |bytes| {
         People::decode(bytes).map_err(|error| error.to_string())
     })
+}
+
+/// The rollup of a sealed day, which nothing else has.
+///
+/// # Errors
+/// [`StoreError::Unusable`] where it is not there.
+pub(super) fn sealed(connection: &Connection, of: AppDay, seq: i64) -> Result<Rollup, StoreError> {
+    let cells = kept_cells(connection, of, seq)?;
+    let people = kept_people(connection, of, seq)?;
+    let (cells, people) = cells.zip(people).ok_or_else(|| lost(of))?;
+    Ok(Rollup { cells, people })
 }
 
 fn kept<T>(

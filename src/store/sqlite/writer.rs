@@ -162,10 +162,8 @@ impl Writer {
     }
 
     /// Seals days that have not changed since their rollups were made.
-    pub(super) fn seal(&mut self, ready: &[sealing::Ready]) -> Result<Sealing, StoreError> {
-        self.securely(|writer| {
-            writer.in_turn(|transaction, _| Ok((sealing::seal(transaction, ready)?, None)))
-        })
+    pub(super) fn seal(&mut self, step: &sealing::Step) -> Result<Sealing, StoreError> {
+        self.securely(|writer| writer.in_turn(|transaction, _| Ok((sealing::seal(transaction, step)?, None))))
     }
 
     /// Takes over sealed days of another store in one transaction.

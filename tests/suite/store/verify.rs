@@ -178,6 +178,69 @@ fn what_is_wrong_with_a_sealed_day_is_found_and_not_answered() {
     }
 }
 
+/// Sessions go once they were counted anew, whatever is kept of their day. A day that does not fit together keeps them, and keeps
+/// no other day from being sealed.
+#[test]
+fn sealing_trusts_nothing_but_sessions() {
+    let users = |day: i64| 10 + day * 90;
+    for (forgery, sealed) in [
+        (
+            "UPDATE day_people SET content = (SELECT content FROM day_people ORDER BY day DESC LIMIT 1)",
+            600,
+        ),
+        ("UPDATE day_people SET seq = seq + 1000, content = x'00'", 600),
+        (
+            "DELETE FROM sessions WHERE day = (SELECT MIN(day) FROM days) AND start < 1000000",
+            300,
+        ),
+    ] {
+        let place = TempDir::new().unwrap();
+        let data = place.path().join("store");
+        command(&data, &["workspace", "create", "some"]);
+        command(&data, &["app", "create", "web", "--workspace", "some"]);
+        let session = |number: i64| {
+            let (day, nth) = (number / 300, number % 300);
+            json!({
+                "session_id": format!("s{number}"),
+                "started_at": FIRST_DAY + day * 86_400 + nth * 200,
+                "user_id": format!("u{}", nth % users(day)),
+            })
+        };
+        let file = place.path().join("sessions.ndjson");
+        write_lines(&file, &(0..600).map(session).collect::<Vec<_>>());
+        command(&data, &["import", file.to_str().unwrap(), "--app", "web"]);
+        let kept: i64 = open(&data)
+            .query_row("SELECT COUNT(*) FROM day_people", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, 2);
+        open(&data).execute_batch(forgery).unwrap();
+        let output = run(&data, &["workspace", "set-retention", "some", "300", "--yes"]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.success(), sealed == 600, "{forgery}: {errors}");
+        let verified = run(&data, &["verify", "--json"]);
+        let verified: Value = serde_json::from_slice(&verified.stdout).unwrap();
+        assert_eq!(verified["sealed_sessions"], sealed, "{forgery}: {verified}");
+        if sealed < 600 {
+            assert!(
+                errors.contains("has other sessions than its counts say"),
+                "{errors}"
+            );
+            continue;
+        }
+        assert_eq!(verified["agrees"], true, "{forgery}: {verified}");
+        let days = ["--length", "2", "--ending-at", "2024-01-02"];
+        let question = ["series", "--workspace", "some", "--metric", "dau"];
+        let found = command(&data, &[&question[..], &days].concat());
+        let found: Vec<&Value> = found["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|point| &point["dau"])
+            .collect();
+        assert_eq!(found, [&json!(users(0)), &json!(users(1))], "{forgery}");
+    }
+}
+
 /// A day that is large enough for a rollup, which is built when a segment is asked for and kept once the server that
 /// recorded it is gone.
 #[test]
