@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{SET_COOKIE, USER_AGENT, WWW_AUTHENTICATE};
+use axum::http::header::{SET_COOKIE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
 use maud::html;
 
@@ -130,24 +130,14 @@ pub(super) async fn enter(State(dashboard): State<Dashboard>, request: Request<B
     };
     let form = Query::new(Some(&form));
     let field = |name: &str| form.all(name).next();
-    let before = cookies::token(&asking.headers, &asking.place, Purpose::Before);
-    let is_genuine = before.is_some_and(|before| {
-        forgery::is_genuine(&asking.headers, &before, field(forgery::FIELD).as_deref())
-    });
-    if !is_genuine {
+    if !asking.is_of_our_form(&form) {
         return asking.forged();
     }
-    let agent = asking
-        .headers
-        .get(USER_AGENT)
-        .and_then(|agent| agent.to_str().ok());
     let taken = match field("code").and_then(|code| Token::parse(&code)) {
         None => Ok(None),
         Some(code) => {
             let visitors = dashboard.visitors();
-            visitors
-                .enter(&code, agent.unwrap_or_default(), dashboard.now())
-                .await
+            visitors.enter(&code, asking.agent(), dashboard.now()).await
         }
     };
     match taken {

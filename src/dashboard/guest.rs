@@ -1,16 +1,17 @@
 //! Who asks for a page: where, in which language, and whether they are in.
 
 use axum::body::{Body, to_bytes};
-use axum::http::header::{ACCEPT_LANGUAGE, RETRY_AFTER};
+use axum::http::header::{ACCEPT_LANGUAGE, RETRY_AFTER, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use maud::{Markup, html};
 
+use super::cookies::{self, Purpose};
 use super::locale::{Language, Locale};
 use super::place::Place;
 use super::shell::Shell;
 use super::texts::Texts;
-use super::{Dashboard, cookies, respond};
+use super::{Dashboard, forgery, respond};
 use crate::api::{Query, RequestId};
 use crate::store::StoreError;
 
@@ -67,6 +68,19 @@ impl Dashboard {
 }
 
 impl Asking {
+    /// What the browser calls itself; empty where it does not say.
+    pub(super) fn agent(&self) -> &str {
+        let agent = self.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        agent.unwrap_or_default()
+    }
+
+    /// Whether a form of somebody who is not in yet is one of ours, made for this browser.
+    pub(super) fn is_of_our_form(&self, form: &Query) -> bool {
+        let before = cookies::token(&self.headers, &self.place, Purpose::Before);
+        let form_token = form.all(forgery::FIELD).next();
+        before.is_some_and(|before| forgery::is_genuine(&self.headers, &before, form_token.as_deref()))
+    }
+
     /// The frame of a page that anybody may see.
     pub(super) fn outside<'a>(&self, title: &'a str) -> Shell<'a> {
         Shell {

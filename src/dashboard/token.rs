@@ -21,7 +21,7 @@ impl Token {
     /// # Errors
     /// When the operating system gives no random bytes.
     pub fn generate() -> Result<Self, StoreError> {
-        Ok(Self(URL_SAFE_NO_PAD.encode(random()?)))
+        Ok(Self(URL_SAFE_NO_PAD.encode(random::<BYTES>()?)))
     }
 
     /// What has the form of one.
@@ -46,7 +46,7 @@ impl Token {
     /// # Errors
     /// As [`Token::generate`].
     pub(super) fn form_token(&self) -> Result<String, StoreError> {
-        let pad = random()?;
+        let pad = random::<BYTES>()?;
         let masked: Vec<u8> = pad
             .iter()
             .zip(self.form_secret())
@@ -72,8 +72,12 @@ impl Token {
     }
 }
 
-fn random() -> Result<[u8; BYTES], StoreError> {
-    let mut bytes = [0; BYTES];
+/// Bytes that nobody can foresee.
+///
+/// # Errors
+/// When the operating system gives none.
+pub(super) fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], StoreError> {
+    let mut bytes = [0; LENGTH];
     getrandom::fill(&mut bytes)
         .map_err(|error| StoreError::Unavailable(format!("there are no random bytes: {error}")))?;
     Ok(bytes)

@@ -23,7 +23,7 @@ mod verification;
 
 pub use administration::{Administration, Progress, Sealing, Usage};
 pub use error::StoreError;
-pub use place::Place;
+pub use place::{Place, shell_word};
 pub use rollups::{DayVersion, Rollups, Scope, Users, Version, Whose, all_time, count_patiently};
 pub use sessions::{Recorded, Selection, Sessions, Updated};
 pub use upkeep::seal_due_days;

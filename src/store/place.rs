@@ -58,3 +58,13 @@ impl fmt::Display for Place {
         }
     }
 }
+
+/// A text as a shell takes it, in a command that is shown to be copied.
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
+    if text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

@@ -9,6 +9,7 @@ use crate::cli::listen::reachable;
 use crate::cli::output::{print_json, print_line, thousands};
 use crate::cli::serve::Listening;
 use crate::model::{App, KeySecret};
+use crate::store::shell_word;
 
 /// What was made up.
 pub(super) struct Demo {
@@ -78,7 +79,7 @@ fn as_text(demo: &Demo, directory: &Path, listening: &Listening) -> String {
     }
     parts.push(format!(
         "In another terminal, the same numbers as a table with bars:\nsessionmeter --data {} series",
-        quoted(&directory.display().to_string())
+        shell_word(&directory.display().to_string())
     ));
     let mut places = format!("Reference: {api}/reference");
     if let Some(ops) = listening.ops {
@@ -96,16 +97,6 @@ fn dashboard(listening: &Listening) -> String {
         None => String::new(),
         Some(address) if listening.api.ip().is_loopback() => format!("Dashboard: {address}/"),
         Some(address) => format!("Dashboard: {address}/ ('sessionmeter dashboard link' prints a way in)"),
-    }
-}
-
-/// As a shell takes it.
-fn quoted(path: &str) -> String {
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._-".contains(character);
-    if path.chars().all(is_plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
     }
 }
 

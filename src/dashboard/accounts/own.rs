@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{SET_COOKIE, USER_AGENT};
+use axum::http::header::SET_COOKIE;
 use axum::http::{Request, Response, StatusCode};
 use maud::{Markup, html};
 
@@ -115,13 +115,9 @@ async fn changed(visit: &Visit<'_>, account: &Account, hashed: Hashed) -> Answer
         return Ok(entrance::left(asking));
     };
     dashboard.visitors().end_all(&visit.ready.visitor, now).await?;
-    let agent = asking
-        .headers
-        .get(USER_AGENT)
-        .and_then(|agent| agent.to_str().ok());
     let token = dashboard
         .visitors()
-        .open(Some(&changed), agent.unwrap_or_default(), now)
+        .open(Some(&changed), asking.agent(), now)
         .await?;
     let texts = asking.texts;
     let on = (OWN, texts.accounts.title);

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
+use crate::dashboard::token::random;
 use crate::store::StoreError;
 
 /// Characters that a password has at least.
@@ -127,13 +128,6 @@ fn hash(
     let mut hash = [0; HASH];
     let hashed = argon2.hash_password_into_with_memory(password.0.as_bytes(), salt, &mut hash, memory);
     hashed.ok().map(|()| hash)
-}
-
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], StoreError> {
-    let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| StoreError::Unavailable(format!("there are no random bytes: {error}")))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

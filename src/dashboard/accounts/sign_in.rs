@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{RETRY_AFTER, USER_AGENT};
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use maud::{Markup, html};
 
@@ -71,11 +71,7 @@ pub(super) async fn enter(State(dashboard): State<Dashboard>, request: Request<B
     };
     let form = Query::new(Some(&form));
     let field = |name: &str| form.all(name).next();
-    let before = cookies::token(&asking.headers, &asking.place, Purpose::Before);
-    let is_genuine = before.is_some_and(|before| {
-        forgery::is_genuine(&asking.headers, &before, field(forgery::FIELD).as_deref())
-    });
-    if !is_genuine {
+    if !asking.is_of_our_form(&form) {
         return asking.forged();
     }
     let name = field("name").map(Cow::into_owned).unwrap_or_default();
@@ -102,11 +98,7 @@ pub(super) async fn enter(State(dashboard): State<Dashboard>, request: Request<B
         (Err(Busy), _) => asking.busy(),
         (Ok(true), Some(account)) => {
             attempt.succeeded();
-            let agent = parts
-                .headers
-                .get(USER_AGENT)
-                .and_then(|agent| agent.to_str().ok());
-            let_in(&dashboard, &asking, &account, agent.unwrap_or_default()).await
+            let_in(&dashboard, &asking, &account).await
         }
         (Ok(_), _) => {
             attempt.failed();
@@ -116,10 +108,10 @@ pub(super) async fn enter(State(dashboard): State<Dashboard>, request: Request<B
     }
 }
 
-async fn let_in(dashboard: &Dashboard, asking: &Asking, account: &Account, agent: &str) -> Response<Body> {
+async fn let_in(dashboard: &Dashboard, asking: &Asking, account: &Account) -> Response<Body> {
     let opened = dashboard
         .visitors()
-        .open(Some(account), agent, dashboard.now())
+        .open(Some(account), asking.agent(), dashboard.now())
         .await;
     match opened {
         Ok(token) => entrance::entered(asking, &token),

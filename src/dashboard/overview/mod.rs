@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{IF_NONE_MATCH, RETRY_AFTER, SET_COOKIE, USER_AGENT};
+use axum::http::header::{IF_NONE_MATCH, RETRY_AFTER, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use maud::{Markup, html};
@@ -231,14 +231,7 @@ pub(super) async fn ready(dashboard: &Dashboard, parts: &Parts, path: &str) -> R
     let (token, visitor, cookie) = match sent.zip(known) {
         Some((token, visitor)) => (token, visitor, None),
         None if dashboard.settings().open => {
-            let agent = parts
-                .headers
-                .get(USER_AGENT)
-                .and_then(|agent| agent.to_str().ok());
-            let opened = dashboard
-                .visitors()
-                .open(None, agent.unwrap_or_default(), now)
-                .await;
+            let opened = dashboard.visitors().open(None, asking.agent(), now).await;
             let token = opened.map_err(|error| asking.store_failed(&error))?;
             let cookie = cookies::set(&asking.place, Purpose::SignedIn, &token);
             (token, Visitor::default(), cookie)

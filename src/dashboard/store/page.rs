@@ -10,7 +10,7 @@ use crate::dashboard::visit::Visit;
 use crate::rollup::{DAY, QUARTER};
 use crate::series::Zone;
 use crate::store::imports::Import;
-use crate::store::{Place, StoreError};
+use crate::store::{Place, StoreError, shell_word};
 
 /// What the page says below the frame.
 pub(super) fn content(visit: &Visit<'_>, facts: &Facts, whereabouts: &Whereabouts) -> Markup {
@@ -240,15 +240,13 @@ fn backup(visit: &Visit<'_>, whereabouts: &Whereabouts) -> Markup {
 fn over(command: &str, whereabouts: &Whereabouts) -> String {
     match &whereabouts.store {
         Place::Directory(directory) => {
-            format!("{command} --data {}", quoted(&directory.display().to_string()))
+            format!(
+                "{command} --data {}",
+                shell_word(&directory.display().to_string())
+            )
         }
         Place::ClickHouse(address) => {
-            format!("{command} --store {}", quoted(&address.without_credentials()))
+            format!("{command} --store {}", shell_word(&address.without_credentials()))
         }
     }
-}
-
-/// As a shell takes it.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
