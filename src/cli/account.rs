@@ -14,8 +14,8 @@ use crate::catalog::Catalog;
 use crate::dashboard::{
     Account, Password, Rights, add_account, find_account, list_accounts, remove_account, set_password,
 };
-use crate::model::{Millis, Name};
-use crate::store::{Role, Store};
+use crate::model::Name;
+use crate::store::{Role, Store, now};
 
 /// Bytes of a line that may be a password, with some to tell one that is too long.
 const MAX_LINE: u64 = 1_024;
@@ -230,8 +230,4 @@ fn read_password() -> anyhow::Result<Password> {
 
 fn no_account(name: &str) -> anyhow::Error {
     anyhow::anyhow!("there is no account '{name}'; 'sessionmeter account list' shows those that there are")
-}
-
-fn now() -> Millis {
-    jiff::Timestamp::now().as_millisecond()
 }

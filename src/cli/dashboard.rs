@@ -9,7 +9,7 @@ use super::output::{print_json, print_line};
 use crate::dashboard::{PublicUrl, make_link};
 use crate::model::{KeyHash, Millis};
 use crate::store::access::{AccessKind, AccessRow};
-use crate::store::{Role, Store, StoreError};
+use crate::store::{Role, Store, StoreError, now};
 
 /// Where a server is reached that nobody knows of.
 const DEFAULT: &str = "http://127.0.0.1:8080";
@@ -88,8 +88,4 @@ async fn known_address(store: &dyn Store) -> Result<String, StoreError> {
     let row = store.find_access(AccessKind::Address, hash, now()).await?;
     let address = row.and_then(|row| serde_json::from_str::<Address>(&row.content).ok());
     Ok(address.map_or_else(|| DEFAULT.to_owned(), |address| address.url))
-}
-
-fn now() -> Millis {
-    jiff::Timestamp::now().as_millisecond()
 }

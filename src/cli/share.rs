@@ -9,8 +9,7 @@ use super::lookup;
 use super::output::{print_bytes, print_json, print_line, utc};
 use super::table::table;
 use crate::dashboard::{Share, list_shares, revoke_share};
-use crate::model::Millis;
-use crate::store::{Role, Store};
+use crate::store::{Role, Store, now};
 
 /// List and revoke share links of the dashboard
 ///
@@ -95,8 +94,4 @@ async fn revoke(store: &dyn Store, id: &str, globals: &Globals) -> anyhow::Resul
         return print_json(&as_json(&share));
     }
     print_line(&format!("revoked {} '{}'", share.id(), share.name()))
-}
-
-fn now() -> Millis {
-    jiff::Timestamp::now().as_millisecond()
 }

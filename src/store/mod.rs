@@ -30,6 +30,7 @@ pub use upkeep::seal_due_days;
 pub use verification::{Mismatch, Verification};
 
 pub use crate::catalog::{Catalog, WorkspaceEntry};
+use crate::model::Millis;
 
 /// What the process is going to do with the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,3 +52,8 @@ pub const NOTICES: &str = "sessionmeter::store::notice";
 pub trait Store: Sessions + Rollups + Administration + access::Access {}
 
 impl<S: Sessions + Rollups + Administration + access::Access> Store for S {}
+
+/// What this machine's clock says, in Unix milliseconds.
+pub fn now() -> Millis {
+    jiff::Timestamp::now().as_millisecond()
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Administration, Progress, Sealing, Store};
+use super::{Administration, Progress, Sealing, Store, now};
 use crate::model::Workspace;
 
 /// How often it looks for days that are due.
@@ -15,8 +15,7 @@ pub async fn seal_due_days(store: Arc<dyn Store>) {
     loop {
         let catalog = store.catalog();
         for entry in catalog.workspaces() {
-            let now = jiff::Timestamp::now().as_millisecond();
-            if entry.workspace.due_before(now) > 0 {
+            if entry.workspace.due_before(now()) > 0 {
                 seal(store.as_ref(), &entry.workspace).await;
             }
         }

@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::model::{Millis, WorkspaceId};
+use crate::model::WorkspaceId;
 use crate::record::Tally;
 use crate::store::imports::{self, Import};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, now};
 
 /// Imports that are over before this are told to nobody.
 const FIRST: Duration = Duration::from_secs(1);
@@ -106,10 +106,6 @@ pub(super) fn names(given: &[PathBuf]) -> String {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn now() -> Millis {
-    jiff::Timestamp::now().as_millisecond()
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ use super::records::{SessionRecord, UserRecord};
 use super::sealed::SealedDay;
 use super::{
     Administration, DayVersion, Progress, Recorded, Role, Rollups, Scope, Sealing, Selection, Sessions,
-    StoreError, Updated, Usage, Users, Verification, Whose,
+    StoreError, Updated, Usage, Users, Verification, Whose, now,
 };
 use crate::catalog::{Catalog, Change, Records};
 use crate::model::{AppId, Identities, KeyId, Millis, Session, SessionEnd, UserUpdate, WorkspaceId};
@@ -233,10 +233,6 @@ fn apps_of(snapshot: &Snapshot, scope: Scope) -> Result<Vec<AppId>, StoreError> 
         Scope::App(app) => Ok(vec![app]),
         Scope::Workspace(workspace) => Ok(snapshot.apps_of(workspace).collect()),
     }
-}
-
-fn now() -> Millis {
-    jiff::Timestamp::now().as_millisecond()
 }
 
 #[async_trait]

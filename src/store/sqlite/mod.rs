@@ -77,8 +77,8 @@ use self::upkeep::Upkeep;
 use self::watch::Watch;
 use self::writer::Writer;
 use super::recent::Digests;
-use super::{Recorded, Role, Scope, StoreError, Whose};
-use crate::model::{AppId, Millis, Session};
+use super::{Recorded, Role, Scope, StoreError, Whose, now};
+use crate::model::{AppId, Session};
 
 /// The database's name in the store's directory.
 const FILE: &str = "sessions.sqlite";
@@ -428,8 +428,4 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-fn now() -> Millis {
-    jiff::Timestamp::now().as_millisecond()
 }
