@@ -30,7 +30,7 @@ use crate::catalog::Catalog;
 use crate::model::{Millis, Session};
 use crate::series::ending_at;
 use crate::series::{EndingAt, Length, Unit, Window, Zone};
-use crate::store::{Role, Rollups, Selection, Store};
+use crate::store::{Role, Rollups, Selection, Store, now};
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 /// Batches that wait to be written.
@@ -160,28 +160,34 @@ async fn say_what_is_older(
     let Some(entry) = catalog.workspace(selection.workspace) else {
         return Ok(());
     };
-    let Some(retention) = entry.workspace.retention else {
+    let (workspace, now) = (&entry.workspace, now());
+    let due_before = workspace.due_before(now);
+    if due_before == 0 {
         return Ok(());
-    };
-    let now = jiff::Timestamp::now().as_millisecond();
+    }
     let first = selection.from.unwrap_or(0).div_euclid(MILLIS_PER_DAY);
     let last = selection
         .to
         .unwrap_or(now)
         .saturating_sub(1)
         .div_euclid(MILLIS_PER_DAY);
-    let last = last.min(retention.first_unsealed_day(now) - 1);
+    let last = last.min(due_before - 1);
     let apps = entry.apps.iter().map(|app| app.id);
     let apps: Vec<_> = apps
         .filter(|app| selection.app.is_none_or(|one| one == *app))
         .collect();
     let older = store.days(&apps, first..=last).await?.len() as u64;
     if older > 0 {
+        let why = match workspace.retention {
+            Some(retention) => {
+                format!("the workspace keeps sessions for {retention}, and counts of older ones")
+            }
+            None => "sessions of old days were removed, and their counts kept".to_owned(),
+        };
         // Nobody is left to be told if that fails.
         let _ = writeln!(
             std::io::stderr(),
-            "sessionmeter: note: {} of apps can't be in the export, but for sessions that are not removed yet: the workspace keeps \
-             sessions for {retention}, and counts of older ones",
+            "sessionmeter: note: {} of apps can't be in the export, but for sessions that are not removed yet: {why}",
             counted(older, "day")
         );
     }

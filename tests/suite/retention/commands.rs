@@ -107,6 +107,11 @@ fn an_export_says_what_it_can_not_have() {
     assert!(said(&["--to", &date(today() - 40)]).starts_with(note));
     assert_eq!(said(&["--to", &date(today() - 41)]), "");
     assert_eq!(said(&["--from", &date(today() - 39)]), "");
+    // A retention that is lifted brings nothing back.
+    command(data, &["workspace", "set-retention", "acme", "none"]);
+    let lifted = said(&[]);
+    assert!(lifted.starts_with(note), "{lifted}");
+    assert!(lifted.contains("were removed, and their counts kept"), "{lifted}");
 }
 
 #[test]
