@@ -63,6 +63,10 @@ fn decoded<'a>(name: &str, value: &'a str) -> Result<Cow<'a, str>, ApiError> {
 }
 
 fn decode(text: &str) -> Result<Cow<'_, str>, ()> {
+    // As nearly all names and values are.
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Ok(Cow::Borrowed(text));
+    }
     if !text.contains('+') {
         return percent_decode_str(text).decode_utf8().map_err(|_| ());
     }

@@ -179,18 +179,21 @@ fn append_date(text: &mut Vec<u8>, date: Date) {
     if date.year > 9999 {
         text.push(b'0' + (date.year / 10_000) as u8);
     }
-    append_two(text, date.year / 100 % 100);
-    append_two(text, date.year % 100);
-    text.push(b'-');
-    append_two(text, date.month);
-    text.push(b'-');
-    append_two(text, date.day);
+    let ([century, century_], [year, year_]) = (two(date.year / 100 % 100), two(date.year % 100));
+    let ([month, month_], [day, day_]) = (two(date.month), two(date.day));
+    text.extend_from_slice(&[
+        century, century_, year, year_, b'-', month, month_, b'-', day, day_,
+    ]);
 }
 
-/// A number from 0 to 99.
 fn append_two(text: &mut Vec<u8>, number: i64) {
+    text.extend_from_slice(&two(number));
+}
+
+/// The digits of a number from 0 to 99.
+fn two(number: i64) -> [u8; 2] {
     let number = number as u8;
-    text.extend_from_slice(&[b'0' + number / 10, b'0' + number % 10]);
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 #[cfg(test)]
