@@ -10,7 +10,7 @@ mod example;
 mod html;
 mod page;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -70,17 +70,29 @@ pub(super) fn at_the_root() -> Router<ApiState> {
     Router::new().route("/", get(async || Redirect::temporary("reference")))
 }
 
-/// The document and the page.
+/// What people and programs are shown, but for the address.
+struct Written {
+    page: String,
+    json: String,
+}
+
+/// The document and the page, written when somebody first asks for one of them: a start need not wait for that.
 pub(super) fn routes(document: utoipa::openapi::OpenApi) -> Router<ApiState> {
-    let document = document::complete(&document);
-    let page: Arc<str> = page::render(&document).into();
-    let json: Arc<str> = format!("{document:#}").into();
+    let write = move || {
+        let document = document::complete(&document);
+        Written {
+            page: page::render(&document),
+            json: format!("{document:#}"),
+        }
+    };
+    let written = Arc::new(LazyLock::new(write));
+    let for_people_too = written.clone();
     Router::new()
         .route(
             "/openapi.json",
             get(async move |request: Request<Body>| {
                 let address = for_programs(&request.into_parts().0);
-                let json = json.replace(ADDRESS, &address);
+                let json = written.json.replace(ADDRESS, &address);
                 json_bytes(StatusCode::OK, json.into_bytes())
             }),
         )
@@ -90,7 +102,7 @@ pub(super) fn routes(document: utoipa::openapi::OpenApi) -> Router<ApiState> {
                 async move |State(state): State<ApiState>, request: Request<Body>| {
                     let trusted = &state.settings().trusted_proxies;
                     let address = for_people(&request.into_parts().0, trusted);
-                    answer(page.replace(ADDRESS, &html::escape(&address)))
+                    answer(for_people_too.page.replace(ADDRESS, &html::escape(&address)))
                 },
             ),
         )
