@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => cli::exit(&usage),
     };
-    match run(cli) {
+    match cli::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough: `sessionmeter key list | head -1`. There is nothing to say, but the
         // output is not complete.
@@ -27,11 +27,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn run(cli: Cli) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(cli::run(cli))
 }

@@ -130,9 +130,18 @@ fn usage_error(message: impl std::fmt::Display) -> anyhow::Error {
 
 /// Does what was typed.
 ///
+/// Futures are compiled where they are driven: here, with everything else, and not in the program after all of that.
+///
 /// # Errors
 /// Whatever keeps the command from doing its job; [`one_line`] puts it into words.
-pub async fn run(cli: Cli) -> anyhow::Result<()> {
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(do_command(cli))
+}
+
+async fn do_command(cli: Cli) -> anyhow::Result<()> {
     stopping::outlive_file_size_limit()?;
     match &cli.command {
         // These are about the program and not about a store.
