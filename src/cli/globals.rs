@@ -7,6 +7,7 @@ use anyhow::{anyhow, bail};
 use clap::Args;
 
 use super::{Config, usage_error};
+use crate::store::clickhouse::Address;
 use crate::store::sqlite::Opening;
 use crate::store::{Place, Role, Store, StoreError};
 
@@ -186,6 +187,12 @@ fn place(given: [Given; 3]) -> anyhow::Result<(Place, &'static str)> {
             (_, (by, Some(data))) if data.as_os_str().is_empty() => {
                 return Err(wrong(format!("{by} is empty; name a directory")));
             }
+            // Quoted it would show a password.
+            ((instead, _), (by, Some(data))) if data.to_str().is_some_and(Address::is_meant) => {
+                return Err(wrong(format!(
+                    "{by} names a directory, and this is an address; give an address with {instead}"
+                )));
+            }
             (_, (by, Some(data))) => return Ok((Place::Directory(data), by)),
             ((_, None), (_, None)) => {}
         }
@@ -255,6 +262,11 @@ mod tests {
         assert_eq!(in_a_file.to_string(), "data is empty; name a directory");
         assert!(super::super::wrong_usage(&in_a_file).is_none());
         assert!(place([nothing(), given(None, Some("")), nothing()]).is_err());
+        let address = || given(Some("clickhouse://u:hunter2@host/db"), None);
+        let typed = place([address(), nothing(), nothing()]).unwrap_err();
+        let said = "error: data names a directory, and this is an address; give an address with store";
+        assert_eq!(typed.to_string().lines().next(), Some(said));
+        assert!(place([nothing(), nothing(), address()]).is_err());
     }
 
     #[test]
