@@ -12,16 +12,33 @@ use super::texts::Texts;
 pub(super) struct Problem {
     /// The field's name, which is its element's id too.
     pub(super) field: Cow<'static, str>,
-    /// In the command line's words.
-    pub(super) message: String,
+    message: String,
+    /// The language of the message; `None` is the page's own.
+    language: Option<&'static str>,
 }
 
 impl Problem {
+    /// In the words of the API and of the command line, which speak English.
     pub(super) fn new(field: impl Into<Cow<'static, str>>, message: impl ToString) -> Self {
         Self {
             field: field.into(),
             message: message.to_string(),
+            language: Some("en"),
         }
+    }
+
+    /// In the page's words.
+    pub(super) fn told(field: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            message: message.into(),
+            language: None,
+        }
+    }
+
+    /// What is wrong, to be read in its language.
+    pub(super) fn message(&self) -> Markup {
+        html! { bdi lang=[self.language] { (self.message) } }
     }
 }
 
@@ -64,7 +81,7 @@ impl Field<'_> {
         html! {
             @if self.is_wrong() {
                 div.error id={(self.name) "-error"} {
-                    @for problem in self.own_problems() { p { bdi { (problem.message) } } }
+                    @for problem in self.own_problems() { p { (problem.message()) } }
                 }
             }
         }
@@ -123,7 +140,7 @@ pub(super) fn summary(problems: &[Problem], texts: &Texts) -> Markup {
         @if !problems.is_empty() {
             .notice.bad role="alert" {
                 p { strong { (texts.apps.nothing_was_changed) } }
-                ul { @for problem in problems { li { a href={"#" (problem.field)} { bdi { (problem.message) } } } } }
+                ul { @for problem in problems { li { a href={"#" (problem.field)} { (problem.message()) } } } }
             }
         }
     }

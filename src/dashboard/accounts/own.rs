@@ -55,7 +55,7 @@ pub(super) async fn change_password(
         let (present, new) = (typed(form, "present"), typed(form, "new"));
         let mut problems = Vec::new();
         if typed(form, "again") != new {
-            problems.push(Problem::new("again", texts.not_the_same));
+            problems.push(Problem::told("again", texts.not_the_same));
         }
         let new = match Password::new(new) {
             Ok(new) => Some(new),
@@ -64,7 +64,7 @@ pub(super) async fn change_password(
                     PasswordError::Short(characters) => (texts.too_short)(characters),
                     PasswordError::Long(_) => texts.too_long.to_owned(),
                 };
-                problems.push(Problem::new("new", message));
+                problems.push(Problem::told("new", message));
                 None
             }
         };
@@ -76,7 +76,7 @@ pub(super) async fn change_password(
         let attempt = match visit.dashboard.attempts().begin(None, hash) {
             Ok(attempt) => attempt,
             Err(seconds) => {
-                let problem = Problem::new("present", (texts.wait)(seconds));
+                let problem = Problem::told("present", (texts.wait)(seconds));
                 return page(visit, &[problem]).await;
             }
         };
@@ -89,7 +89,7 @@ pub(super) async fn change_password(
             Err(Busy) => return Ok(asking.busy()),
             Ok(false) => {
                 attempt.failed();
-                return page(visit, &[Problem::new("present", texts.wrong_present)]).await;
+                return page(visit, &[Problem::told("present", texts.wrong_present)]).await;
             }
             Ok(true) => attempt.succeeded(),
         }

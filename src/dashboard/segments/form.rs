@@ -98,7 +98,7 @@ impl Rows<'_> {
                         }
                     }
                 }
-                @for problem in problems() { p.error { bdi { (problem.message) } } }
+                @for problem in problems() { p.error { (problem.message()) } }
                 @if path == ROOT { p.hint { (texts.values_hint) } }
                 ol {
                     @for (place, part) in group.parts.iter().enumerate() {
@@ -144,7 +144,7 @@ impl Rows<'_> {
                     aria-label=(texts.value) placeholder=(texts.value) autocomplete="off" spellcheck="false";
                 button.link name="do" value={"remove:" (path)} aria-label={(texts.remove) ": " (which)} { (texts.remove) }
             }
-            @if let Some(problem) = problem { p.error id=(name("error")) { bdi { (problem.message) } } }
+            @if let Some(problem) = problem { p.error id=(name("error")) { (problem.message()) } }
         }
     }
 }

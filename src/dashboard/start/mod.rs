@@ -1,6 +1,7 @@
 //! `/ui/start`: how sessions are recorded, with the real ids and the real address, until the first one is here; and what was
 //! refused meanwhile. An empty workspace shows it in the place of its overview.
 
+mod first;
 mod page;
 
 use axum::Router;
@@ -10,9 +11,11 @@ use axum::http::header::IF_NONE_MATCH;
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::get;
 
+use self::first::{FEW, First, first_session};
 use self::page::{Key, page_with};
 use super::Dashboard;
 use super::apps::key_forms::new_key;
+use super::dates;
 use super::forms::Problem;
 use super::overview::{Asked, Ready};
 use super::respond;
@@ -136,6 +139,7 @@ impl Progress {
                 refused: Vec::new(),
             });
         };
+        let workspace = ready.workspace.workspace.id;
         let (first, last) = all_time();
         let counted = dashboard
             .store()
@@ -148,7 +152,14 @@ impl Progress {
                 0 => ((texts.start.waiting)(&name), false),
                 count => {
                     let sessions = ready.asking.locale.whole(count);
-                    ((texts.start.arrived)(&name, &sessions, count == 1), true)
+                    let mut text = (texts.start.arrived)(&name, &sessions, count == 1);
+                    if count <= FEW
+                        && let Some(first) = first_session(dashboard.store(), workspace, app.id).await?
+                    {
+                        text.push(' ');
+                        text.push_str(&(texts.start.first_began)(&written(&first, ready)));
+                    }
+                    (text, true)
                 }
             },
             Err(StoreError::Counting(_)) => (texts.start.counting.to_owned(), true),
@@ -159,6 +170,21 @@ impl Progress {
             is_done,
             refused: refused(dashboard, ready),
         })
+    }
+}
+
+/// `Wed 25 Nov 2026, 14:31:07 (web)`
+fn written(first: &First, ready: &Ready) -> String {
+    let zone = &ready.workspace.zone;
+    let time = time_of_day(first.at, zone);
+    let date = dates::date_of(zone.date_at(first.at.div_euclid(1000)));
+    let moment = match date {
+        Some(date) => format!("{}, {time}", dates::long_date(date, ready.asking.texts)),
+        None => time,
+    };
+    match &first.platform {
+        Some(platform) => format!("{moment} ({platform})"),
+        None => moment,
     }
 }
 
@@ -185,7 +211,7 @@ fn refused(dashboard: &Dashboard, ready: &Ready) -> Vec<String> {
 /// `14:31:07`
 fn time_of_day(at: Millis, zone: &Zone) -> String {
     let second = at.div_euclid(1000);
-    let clock = super::dates::clock(second, zone.offset_at(second));
+    let clock = dates::clock(second, zone.offset_at(second));
     format!("{clock}:{:02}", second.rem_euclid(60))
 }
 

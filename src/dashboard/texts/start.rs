@@ -9,6 +9,8 @@ pub(in crate::dashboard) struct Start {
     pub(in crate::dashboard) waiting: fn(&str) -> String,
     /// An app's name, how many sessions, and whether that is one.
     pub(in crate::dashboard) arrived: fn(&str, &str, bool) -> String,
+    /// A moment, and where known the platform.
+    pub(in crate::dashboard) first_began: fn(&str) -> String,
     pub(in crate::dashboard) counting: &'static str,
     pub(in crate::dashboard) open_overview: &'static str,
     pub(in crate::dashboard) look_again: &'static str,
@@ -35,6 +37,7 @@ pub(super) const ENGLISH: Start = Start {
         (_, true) => format!("The first session of {app} is here."),
         (sessions, false) => format!("{sessions} sessions of {app} are here."),
     },
+    first_began: |moment| format!("The first one began on {moment}."),
     counting: "Sessions are here, and are being counted.",
     open_overview: "Open the overview",
     look_again: "Look again",
@@ -62,6 +65,7 @@ pub(super) const SPANISH: Start = Start {
         (_, true) => format!("La primera sesión de {app} ya está aquí."),
         (sessions, false) => format!("{sessions} sesiones de {app} ya están aquí."),
     },
+    first_began: |moment| format!("La primera empezó el {moment}."),
     counting: "Ya hay sesiones, y se están contando.",
     open_overview: "Abrir el resumen",
     look_again: "Mirar otra vez",

@@ -182,7 +182,7 @@ fn what_is_wrong_is_said_as_the_command_line_says_it_and_nothing_typed_is_lost()
             .split_once(&format!("id=\"{wrong}-error\""))
             .unwrap_or_else(|| panic!("{fields:?}: {page}"));
         let message = error
-            .split("<bdi>")
+            .split("<bdi lang=\"en\">")
             .nth(1)
             .unwrap()
             .split("</bdi>")
@@ -190,7 +190,7 @@ fn what_is_wrong_is_said_as_the_command_line_says_it_and_nothing_typed_is_lost()
             .unwrap();
         assert!(
             page.contains("role=\"alert\"")
-                && page.contains(&format!("<a href=\"#{wrong}\"><bdi>{message}</bdi>")),
+                && page.contains(&format!("<a href=\"#{wrong}\"><bdi lang=\"en\">{message}</bdi>")),
             "{page}"
         );
         assert!(page.contains(&format!("{wrong}-error\"")), "{page}");

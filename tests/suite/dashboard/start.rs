@@ -52,12 +52,11 @@ fn an_empty_workspace_shows_how_to_begin_with_its_own_ids() {
     let said = shell(&command);
     assert!(said.contains("\"sessions_processed\":1"), "{said}: {command}");
     let told = progress(&mut visitor, app);
-    assert_eq!(
-        (&told["done"], &told["text"]),
-        (
-            &json!(true),
-            &json!("The first session of \u{2068}default\u{2069} is here.")
-        )
+    assert_eq!(told["done"], true);
+    let text = told["text"].as_str().unwrap();
+    assert!(
+        text.starts_with("The first session of \u{2068}default\u{2069} is here. The first one began on "),
+        "{text}"
     );
     assert!(visitor.get("/").text.contains("units-table"));
     let counted = shell(&codes(&page.text)[4].replace("$KEY", &server.key));
@@ -79,6 +78,33 @@ fn an_empty_workspace_shows_how_to_begin_with_its_own_ids() {
     assert!(
         of_app.contains(&format!("href=\"/ui/start?app_id={other}\"")),
         "{of_app}"
+    );
+}
+
+#[test]
+fn when_and_where_the_first_session_began_is_told_by_the_clocks_of_the_workspace() {
+    let server = Server::start();
+    server.command(&["workspace", "set-time-zone", "default", "America/New_York"]);
+    let mut visitor = Visitor::signed_in(&server);
+    // 2024-01-15T03:31:07Z is the evening before in New York.
+    let mut sessions = ["later", "first", "last"].map(|id| server.session(id, 1_705_289_467));
+    for (session, after) in sessions.iter_mut().zip([900, 0, 86_400]) {
+        session["started_at"] = json!(1_705_289_467 + after);
+    }
+    sessions[1]["platform"] = json!("web");
+    server.record(&sessions);
+    let mut told = |language: &str| {
+        let path = format!("/ui/start/live?app_id={}&lang={language}", server.app);
+        let answer = visitor.get(&path).json();
+        answer["text"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        told("en"),
+        "3 sessions of \u{2068}default\u{2069} are here. The first one began on Sun 14 Jan 2024, 22:31:07 (web)."
+    );
+    assert_eq!(
+        told("es"),
+        "3 sesiones de \u{2068}default\u{2069} ya están aquí. La primera empezó el dom 14 ene 2024, 22:31:07 (web)."
     );
 }
 
