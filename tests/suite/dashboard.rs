@@ -4,6 +4,7 @@ mod accounts;
 mod apps;
 mod browser;
 mod entrance;
+mod firefox;
 mod keys;
 mod numbers;
 mod rows;
@@ -13,6 +14,7 @@ mod start;
 mod store;
 mod weeks;
 
+use std::path::Path;
 use std::process::Command;
 
 use reqwest::blocking::{Client, RequestBuilder};
@@ -167,16 +169,21 @@ pub fn unescaped(text: &str) -> String {
         .replace("&amp;", "&")
 }
 
-/// What a script sees in a browser of a server: one beside this file, with arguments of its own behind the link that lets it in.
+/// What a script sees in Chromium of a server: one beside this file, with arguments of its own behind the link that lets it in.
 pub fn seen_by(script: &str, server: &Server, arguments: &[&str]) -> Value {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let chromium = packages::program(&names, "chromium");
+    let link = link(server);
+    run_in(&chromium, script, server, &[&[link.as_str()], arguments].concat())
+}
+
+/// Runs a script beside this file that drives a browser; returns what it printed.
+fn run_in(browser: &Path, script: &str, server: &Server, arguments: &[&str]) -> Value {
     let mut look = Command::new("node");
     look.arg(packages::source(&format!("tests/suite/dashboard/{script}")))
         .arg(packages::node("tests/suite/dashboard"))
-        .arg(packages::program(
-            &["chromium", "chromium-browser", "google-chrome"],
-            "chromium",
-        ))
-        .args([&server.url, &link(server)])
+        .arg(browser)
+        .arg(&server.url)
         .args(arguments);
     serde_json::from_str(&packages::run(script, &mut look)).unwrap()
 }

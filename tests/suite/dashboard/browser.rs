@@ -9,7 +9,7 @@ use crate::support::random::Random;
 const MAX_WEIGHT: u64 = 150_000;
 
 /// Two months of sessions of two apps, and a segment.
-fn filled() -> Server {
+pub(super) fn filled() -> Server {
     let server = Server::start();
     let second = server.command(&["app", "create", "Second (web)", "--workspace", "default"]);
     let apps = [json!(server.app), second["id"].clone()];
