@@ -11,6 +11,7 @@ mod failures;
 mod migrate;
 mod remembered;
 mod sealing;
+mod stopped;
 pub mod suite;
 
 use std::process::{Command, Output, Stdio};

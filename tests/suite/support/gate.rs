@@ -5,17 +5,29 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 
 #[derive(Clone, Default)]
-struct Door(Arc<(Mutex<bool>, Condvar)>);
+struct Door(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+struct State {
+    /// What may still pass; `None`: everything.
+    left: Option<usize>,
+    waiting: usize,
+}
 
 impl Door {
-    fn set(&self, is_closed: bool) {
-        *self.0.0.lock().unwrap() = is_closed;
+    fn set(&self, left: Option<usize>) {
+        self.0.0.lock().unwrap().left = left;
         self.0.1.notify_all();
     }
 
     fn pass(&self) {
-        let closed = self.0.0.lock().unwrap();
-        drop(self.0.1.wait_while(closed, |is_closed| *is_closed).unwrap());
+        let mut state = self.0.0.lock().unwrap();
+        state.waiting += 1;
+        state = self.0.1.wait_while(state, |state| state.left == Some(0)).unwrap();
+        state.waiting -= 1;
+        if let Some(left) = &mut state.left {
+            *left -= 1;
+        }
     }
 }
 
@@ -50,11 +62,21 @@ impl Gate {
     }
 
     pub fn close(&self) {
-        self.door.set(true);
+        self.close_after(0);
+    }
+
+    /// Lets as many pieces of requests pass; the next one waits.
+    pub fn close_after(&self, pieces: usize) {
+        self.door.set(Some(pieces));
     }
 
     pub fn open(&self) {
-        self.door.set(false);
+        self.door.set(None);
+    }
+
+    /// Whether something waits.
+    pub fn holds_something(&self) -> bool {
+        self.door.0.0.lock().unwrap().waiting > 0
     }
 }
 
