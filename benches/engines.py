@@ -11,6 +11,7 @@ others: from opening their files, their libraries being loaded already), and hot
 must be equal. SESSIONS in the environment changes the size.
 """
 
+import http.client
 import json
 import os
 import random
@@ -20,7 +21,6 @@ import sys
 import tempfile
 import time
 import urllib.parse
-import urllib.request
 
 SESSIONS = int(os.environ.get("SESSIONS", 5_000_000))
 USERS = SESSIONS // 5
@@ -117,18 +117,24 @@ class Sessionmeter:
         self.server = subprocess.Popen(
             [self.binary, "--data", self.data, "serve", "--listen", "127.0.0.1:0", "--ops-listen", "off", "--json"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.url = "http://" + json.loads(self.server.stdout.readline())["listen"]
+        listen = json.loads(self.server.stdout.readline())["listen"]
+        # Kept open from question to question, as clients that ask often keep theirs.
+        self.connection = http.client.HTTPConnection(listen)
 
     def ask(self, question):
         path, name, _ = QUESTIONS[question]
-        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self.key}"})
-        with urllib.request.urlopen(request) as answer:
-            return answer.read(), name
+        self.connection.request("GET", path, headers={"Authorization": f"Bearer {self.key}"})
+        answer = self.connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            sys.exit(f"{path}: {answer.status}: {body}")
+        return body, name
 
     def numbers(self, answer):
         return numbers_of(*answer)
 
     def close(self):
+        self.connection.close()
         self.server.terminate()
         self.server.wait()
 
