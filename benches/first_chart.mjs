@@ -38,8 +38,14 @@ function writeSessions(path) {
   const file = openSync(path, "w");
   const first = Math.floor(Date.now() / 1000 / DAY) - DAYS;
   let lines = "app_id,session_id,started_at,user_id,country,platform\n";
+  // mulberry32: small, seeded, and good enough to spread users.
   let seed = 5;
-  const below = (limit) => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) % limit;
+  const below = (limit) => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let drawn = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    drawn = (drawn + Math.imul(drawn ^ (drawn >>> 7), 61 | drawn)) ^ drawn;
+    return Math.floor((((drawn ^ (drawn >>> 14)) >>> 0) / 2 ** 32) * limit);
+  };
   for (let nth = 0; nth < SESSIONS; nth++) {
     const user = below(Math.max(1, Math.floor(SESSIONS / 5)));
     const at = (first + Math.floor((nth * DAYS) / SESSIONS)) * DAY + below(DAY);

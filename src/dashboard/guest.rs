@@ -11,6 +11,7 @@ use super::locale::{Language, Locale};
 use super::place::Place;
 use super::shell::Shell;
 use super::texts::Texts;
+use super::token::Token;
 use super::{Dashboard, forgery, respond};
 use crate::api::{Query, RequestId};
 use crate::store::StoreError;
@@ -105,6 +106,22 @@ impl Asking {
         on: (&str, &str),
     ) -> Response<Body> {
         self.with_way_on(status, text, detail, html! { p { a href=(on.0) { (on.1) } } })
+    }
+
+    /// For somebody who is in and may see no workspace, or none is left: there is no page to go on to, but a way out.
+    pub(super) fn nothing_to_see(&self, token: &Token) -> Response<Body> {
+        let form_token = match token.form_token() {
+            Ok(form_token) => form_token,
+            Err(error) => return self.store_failed(&error),
+        };
+        let texts = self.texts;
+        let out = html! {
+            form method="post" action="/ui/sign-out" {
+                (forgery::field(&form_token))
+                button { (texts.sign_out) }
+            }
+        };
+        self.with_way_on(StatusCode::NOT_FOUND, texts.nothing_to_see, "", out)
     }
 
     fn with_way_on(&self, status: StatusCode, text: &str, detail: &str, on: Markup) -> Response<Body> {

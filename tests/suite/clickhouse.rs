@@ -31,6 +31,11 @@ fn address(hosts: &str, database: &str) -> String {
     format!("clickhouse://{USER}:p%40ss%3Aword@{hosts}/{database}?cluster={CLUSTER}")
 }
 
+/// The same on a server of no cluster: for what is about answers and processes, and not about replicas.
+fn address_on_one(host: &str, database: &str) -> String {
+    format!("clickhouse://{USER}:p%40ss%3Aword@{host}/{database}")
+}
+
 /// A server over a store; `first` is one that was started before, if there was one.
 fn serve(address: &str, first: Option<&Server>) -> Server {
     let mut server = Server::start_over(address);

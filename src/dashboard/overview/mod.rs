@@ -268,6 +268,10 @@ pub(super) async fn ready(dashboard: &Dashboard, parts: &Parts, path: &str) -> R
         }),
         None => {
             let texts = asking.texts;
+            let mut entries = catalog.workspaces().iter();
+            if !entries.any(|entry| visitor.sees(entry.workspace.id)) {
+                return Err(asking.nothing_to_see(&token));
+            }
             let on = (HOME, texts.back_to_the_overview);
             Err(asking.saying(StatusCode::NOT_FOUND, texts.no_workspace, "", on))
         }

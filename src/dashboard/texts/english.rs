@@ -158,4 +158,5 @@ pub(super) const TEXTS: Texts = Texts {
     },
     forged: "This form is too old, or was not sent from here. Go back, load the page again, and send it once more.",
     no_workspace: "There is no such workspace.",
+    nothing_to_see: "There is no workspace that you may see.",
 };

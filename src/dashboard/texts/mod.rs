@@ -172,6 +172,7 @@ pub(super) struct Texts {
     pub(super) being_counted_percent: fn(u64) -> String,
     pub(super) forged: &'static str,
     pub(super) no_workspace: &'static str,
+    pub(super) nothing_to_see: &'static str,
 }
 
 impl Texts {

@@ -171,4 +171,5 @@ pub(super) const TEXTS: Texts = Texts {
     },
     forged: "Este formulario es demasiado antiguo, o no se envió desde aquí. Vuelve atrás, carga la página de nuevo y envíalo otra vez.",
     no_workspace: "No existe ese espacio de trabajo.",
+    nothing_to_see: "No hay ningún espacio de trabajo que puedas ver.",
 };

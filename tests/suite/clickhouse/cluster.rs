@@ -22,9 +22,11 @@ static CLUSTER_OF_ALL: Mutex<Option<Cluster>> = Mutex::new(None);
 
 /// The cluster, for one test.
 pub fn cluster() -> MappedMutexGuard<'static, Cluster> {
-    MutexGuard::map(CLUSTER_OF_ALL.lock(), |cluster| {
+    let cluster = MutexGuard::map(CLUSTER_OF_ALL.lock(), |cluster| {
         cluster.get_or_insert_with(Cluster::start)
-    })
+    });
+    cluster.forget_stores();
+    cluster
 }
 
 /// Ends the cluster, which keeps a machine busy also when nobody asks it. Whoever needs one later starts another.
@@ -175,6 +177,23 @@ impl Cluster {
             _zookeeper: zookeeper,
             _directory: directory,
         }
+    }
+
+    /// Drops what earlier tests have left: each replicated table asks ZooKeeper again and again for as long as it exists.
+    fn forget_stores(&self) {
+        let forget = |node: &Node| {
+            let all = "SELECT name FROM system.databases WHERE name NOT IN ('system', 'default')";
+            let names = execute(&node.host(), all).unwrap_or_default();
+            for name in names.lines() {
+                // What is left only takes time.
+                let _ = execute(&node.host(), &format!("DROP DATABASE {name}"));
+            }
+        };
+        std::thread::scope(|scope| {
+            for node in &self.nodes {
+                scope.spawn(move || forget(node));
+            }
+        });
     }
 
     /// What tests and stores need to know of it, `HOST:PORT` with commas.

@@ -1,7 +1,7 @@
 //! Days that are older than the retention lose their sessions and no answer, whatever else happens meanwhile.
 
 use super::*;
-use crate::clickhouse::cluster::cluster;
+use crate::clickhouse::cluster::{LoneServer, cluster};
 use crate::support::clickhouse::execute;
 use crate::support::eventually;
 use crate::support::gate::Gate;
@@ -49,9 +49,9 @@ fn exported(store: &str) -> usize {
 
 #[test]
 fn sealed_days_answer_as_before_wherever_they_are_copied() {
-    let cluster = cluster();
-    let host = cluster.nodes[0].host();
-    let store = address(&cluster.hosts(), "sealed");
+    let server = LoneServer::start();
+    let host = server.host();
+    let store = address_on_one(&host, "sealed");
     let one = serve(&store, None);
     let two = serve(&store, Some(&one));
     let segment = command(&store, &["segment", "create", "ios", "--filter", IOS, "--track"]);
@@ -81,8 +81,8 @@ fn sealed_days_answer_as_before_wherever_they_are_copied() {
     for table in ["sessions", "session_ends"] {
         assert_eq!(rows(&host, "sealed", table), 0, "{table}");
     }
-    for server in [&one, &two] {
-        eventually("the same answers", || answers(server, segment) == expected);
+    for process in [&one, &two] {
+        eventually("the same answers", || answers(process, segment) == expected);
     }
     assert_eq!(exported(&store) as u64, 2_301 - gone);
     let verified = command(&store, &["verify"]);
@@ -111,7 +111,7 @@ fn sealed_days_answer_as_before_wherever_they_are_copied() {
     let file = file.to_str().unwrap();
     command(&store, &["backup", file]);
     let embedded = place.path().join("restored");
-    let other = address(&cluster.hosts(), "sealed_again");
+    let other = address_on_one(&host, "sealed_again");
     for to in [embedded.to_str().unwrap(), &other] {
         command(to, &["restore", file]);
         let verified = command(to, &["verify"]);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::clickhouse::cluster::cluster;
+use crate::clickhouse::cluster::LoneServer;
 use crate::support::gate::Gate;
 use crate::support::{eventually, signal};
 
@@ -18,11 +18,11 @@ const MOST: usize = 60;
 #[test]
 fn a_recorder_that_stands_still_between_two_statements_loses_nothing_and_counts_nothing_twice() {
     let longer = std::env::var(STOPPED).map(|seconds| Duration::from_secs(seconds.parse().unwrap()));
-    let cluster = cluster();
-    let store = address(&cluster.hosts(), "stopped");
+    let server = LoneServer::start();
+    let store = address_on_one(&server.host(), "stopped");
     let other = serve(&store, None);
-    let gate = Gate::start(&cluster.nodes[0].host());
-    let stopping = serve(&address(&gate.address, "stopped"), Some(&other));
+    let gate = Gate::start(&server.host());
+    let stopping = serve(&address_on_one(&gate.address, "stopped"), Some(&other));
     let app = other.app.as_str();
     let (mut recorded, mut rounds) = (0, 0);
     for pieces in 0..MOST {

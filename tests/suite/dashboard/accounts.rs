@@ -201,6 +201,31 @@ fn a_sign_in_needs_a_form_of_ours_and_fits_into_4_kilobytes() {
 }
 
 #[test]
+fn a_reader_whose_workspaces_are_gone_is_told_so_and_can_leave() {
+    let server = Server::start();
+    server.command(&["workspace", "create", "short lived"]);
+    add(
+        &server,
+        &["board", "--role", "reader", "--workspace", "short lived"],
+    );
+    let mut reader = signed_in_as(&server, "board");
+    server.command(&["workspace", "delete", "short lived", "--yes"]);
+    eventually("nothing is left", || reader.get("/").status == 404);
+    for path in ["/", "/ui/account", "/?workspace=default"] {
+        let page = reader.get(path);
+        assert_eq!(page.status, 404, "{path}");
+        assert!(
+            page.text.contains("There is no workspace that you may see."),
+            "{}",
+            page.text
+        );
+    }
+    let form = form_token(&reader.get("/").text);
+    assert_eq!(reader.post("/ui/sign-out", &format!("form={form}")).status, 200);
+    assert_eq!(reader.get("/").status, 401);
+}
+
+#[test]
 fn a_reader_sees_its_workspaces_and_changes_nothing() {
     let server = with_accounts();
     let mut admin = signed_in_as(&server, "ana");
