@@ -44,6 +44,11 @@ pub fn program(names: &[&str], package: &str) -> PathBuf {
             .find(|program| program.is_file())
     };
     find().unwrap_or_else(|| {
+        // Where two install at one time, one of them fails.
+        let rooms = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages");
+        fs::create_dir_all(&rooms).unwrap();
+        let turn = File::create(rooms.join("apt.lock")).unwrap();
+        turn.lock().unwrap();
         for arguments in [
             &["update"][..],
             &["install", "-y", "--no-install-recommends", package],
