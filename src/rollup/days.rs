@@ -1,6 +1,6 @@
 //! What is held of many days of an app to answer from: sessions by quarter hour, with the version that was counted.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 
 use super::{DAY, QUARTER, QUARTERS, Quarters};
 
@@ -8,93 +8,93 @@ use super::{DAY, QUARTER, QUARTERS, Quarters};
 ///
 /// What most answers need, whole days, stands close together; an answer of a hundred days reads a few lines of memory.
 #[derive(Debug, Clone, Default)]
-pub struct Days {
-    days: Vec<i64>,
-    /// The sessions of each.
-    sessions: Vec<u32>,
-    versions: Vec<i64>,
+pub struct Days(Vec<Held>);
+
+#[derive(Debug, Clone)]
+struct Held {
+    day: i64,
+    version: i64,
     /// Sessions up to the end of each quarter hour, so that any stretch of the day is a difference.
-    #[expect(clippy::vec_box, reason = "a day that is added moves pointers and not hours")]
-    until: Vec<Box<Quarters>>,
+    until: Box<Quarters>,
+    /// The sessions of all of them.
+    sessions: u32,
 }
 
-/// Sessions before a quarter hour of a day.
-fn before(until: &Quarters, quarter: usize) -> u64 {
-    let until = quarter.checked_sub(1).and_then(|last| until.get(last));
-    until.map_or(0, |sessions| u64::from(*sessions))
+impl Held {
+    fn before(&self, quarter: usize) -> u64 {
+        let until = quarter.checked_sub(1).and_then(|last| self.until.get(last));
+        until.map_or(0, |sessions| u64::from(*sessions))
+    }
+
+    fn add(&mut self, counts: &Quarters) {
+        let mut sum = 0_u32;
+        for (until, count) in self.until.iter_mut().zip(counts) {
+            sum = sum.saturating_add(*count);
+            *until = until.saturating_add(sum);
+            self.sessions = *until;
+        }
+    }
 }
 
 impl Days {
+    /// Where a day is held, or where it would be.
+    fn place(&self, day: i64) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&day, |held| held.day)
+    }
+
     /// The version that is held of a day.
     pub fn version(&self, day: i64) -> Option<i64> {
-        let place = self.days.binary_search(&day).ok()?;
-        self.versions.get(place).copied()
+        let held = self.0.get(self.place(day).ok()?);
+        held.map(|held| held.version)
     }
 
     /// Holds a day as it was counted, in the place of what was held of it.
     pub fn set(&mut self, day: i64, version: i64, counts: &Quarters) {
-        if let Ok(place) = self.days.binary_search(&day)
-            && let Some(until) = self.until.get_mut(place)
-        {
-            **until = [0; QUARTERS];
-        }
+        self.remove(day);
         self.add(day, version, counts);
     }
 
     /// Adds sessions to a day; with them it is this version. A day that was not held has had none.
     pub fn add(&mut self, day: i64, version: i64, counts: &Quarters) {
-        let place = self.days.binary_search(&day).unwrap_or_else(|place| {
-            self.days.insert(place, day);
-            self.sessions.insert(place, 0);
-            self.versions.insert(place, version);
-            self.until.insert(place, Box::new([0; QUARTERS]));
+        let place = self.place(day).unwrap_or_else(|place| {
+            let new = Held {
+                day,
+                version,
+                until: Box::new([0; QUARTERS]),
+                sessions: 0,
+            };
+            self.0.insert(place, new);
             place
         });
-        let held = (
-            self.sessions.get_mut(place),
-            self.versions.get_mut(place),
-            self.until.get_mut(place),
-        );
-        let (Some(sessions), Some(held_version), Some(until)) = held else {
-            return;
-        };
-        *held_version = version;
-        let mut sum = 0_u32;
-        for (until, count) in until.iter_mut().zip(counts) {
-            sum = sum.saturating_add(*count);
-            *until = until.saturating_add(sum);
-            *sessions = *until;
+        if let Some(held) = self.0.get_mut(place) {
+            held.version = version;
+            held.add(counts);
         }
     }
 
     /// No longer holds a day.
     pub fn remove(&mut self, day: i64) {
-        if let Ok(place) = self.days.binary_search(&day) {
-            self.days.remove(place);
-            self.sessions.remove(place);
-            self.versions.remove(place);
-            self.until.remove(place);
+        if let Ok(place) = self.place(day) {
+            self.0.remove(place);
         }
     }
 
-    /// The places of the days in a range.
-    fn places(&self, days: &RangeInclusive<i64>) -> Range<usize> {
-        let begin = self.days.partition_point(|day| day < days.start());
-        let end = self.days.partition_point(|day| day <= days.end());
-        begin..end.max(begin)
+    /// What is held of the days in a range.
+    fn within(&self, days: RangeInclusive<i64>) -> impl Iterator<Item = &Held> {
+        let begin = self.0.partition_point(|held| held.day < *days.start());
+        let end = self.0.partition_point(|held| held.day <= *days.end());
+        self.0.get(begin..end).into_iter().flatten()
     }
 
     /// Days that are held in a range, ascending, with their versions and sessions.
     pub fn range(&self, days: RangeInclusive<i64>) -> impl Iterator<Item = (i64, i64, u64)> {
-        let places = self.places(&days);
-        let held = self.days.iter().zip(&self.versions).zip(&self.sessions);
-        let held = held.skip(places.start).take(places.len());
-        held.map(|((day, version), sessions)| (*day, *version, u64::from(*sessions)))
+        let held = self.within(days);
+        held.map(|held| (held.day, held.version, u64::from(held.sessions)))
     }
 
     /// Memory that it takes, about.
     pub fn bytes(&self) -> usize {
-        self.days.len() * (size_of::<Quarters>() + 40)
+        self.0.len() * (size_of::<Quarters>() + size_of::<Held>() + 16)
     }
 
     /// Adds to `counts` the sessions between each two neighbouring edges (Unix seconds, ascending, multiples of a quarter
@@ -109,10 +109,8 @@ impl Days {
             })
             .zip(counts)
             .peekable();
-        let places = self.places(&days);
-        let held = self.days.iter().zip(&self.sessions).zip(&self.until);
-        for ((day, sessions), until) in held.skip(places.start).take(places.len()) {
-            let midnight = day * DAY;
+        for held in self.within(days) {
+            let midnight = held.day * DAY;
             let quarter = |second: i64| {
                 let quarters = (second - midnight).div_euclid(QUARTER);
                 usize::try_from(quarters.max(0)).map_or(QUARTERS, |quarter| quarter.min(QUARTERS))
@@ -120,9 +118,11 @@ impl Days {
             while let Some(((from, to), count)) = gaps.peek_mut() {
                 let is_whole = *from <= midnight && *to >= midnight + DAY;
                 if is_whole {
-                    **count += u64::from(*sessions);
+                    **count += u64::from(held.sessions);
                 } else if *from < midnight + DAY {
-                    **count += before(until, quarter(*to)).saturating_sub(before(until, quarter(*from)));
+                    **count += held
+                        .before(quarter(*to))
+                        .saturating_sub(held.before(quarter(*from)));
                 }
                 if *to > midnight + DAY {
                     break;

@@ -17,7 +17,7 @@ use self::handing_out::Unkept;
 use super::Job;
 use super::days::{self, AppDay};
 use super::filters::{Filters, KnownFilter};
-use super::held::{Cache, Current};
+use super::held::{Cache, Current, no_counts};
 use super::log::Log;
 use super::pool::{Came, Day, Pool, Task};
 use super::readers::Readers;
@@ -221,26 +221,19 @@ impl Counting {
 
 impl Shared {
     fn try_to_count(&self, asked: &Asked, connection: Option<&Connection>) -> Result<Tried, StoreError> {
-        let mut counts = vec![0; asked.edges.len().saturating_sub(1)];
-        if asked.filter.is_none() {
-            if self
+        let Some(filter) = &asked.filter else {
+            let counts = self
                 .cache
-                .count_everyone(&self.log, &asked.apps, &asked.edges, &mut counts)
-            {
-                return Ok(Tried::Counted(counts));
-            }
-            counts.fill(0);
-        }
+                .count_everyone(&self.log, &asked.apps, &asked.edges, connection)?;
+            return Ok(counts.map_or(Tried::NotWithoutReading, Tried::Counted));
+        };
+        let mut counts = no_counts(&asked.edges);
         let (mut missing, mut done, mut total) = (Vec::new(), 0, 0);
         for app in asked.apps.iter() {
             let (everyone, current) = self.cache.everyone(&self.log, app.0, connection)?;
             if current == Current::NotWithoutReading {
                 return Ok(Tried::NotWithoutReading);
             }
-            let Some(filter) = &asked.filter else {
-                everyone.held.read().days.count(&asked.edges, &mut counts);
-                continue;
-            };
             let Some(range) = days_of(&asked.edges) else {
                 continue;
             };

@@ -83,29 +83,45 @@ impl Cache {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Adds everyone's sessions of apps to `counts`, where all of them are in memory and have every commit that was acknowledged
-    /// before this was called. What most requests ask for: each lock is taken once, and nothing is written that others read.
+    /// Everyone's sessions of apps between each two neighbouring edges, with every commit that was acknowledged before this was
+    /// called; `None`: the store has to be read for that.
     pub(super) fn count_everyone(
         &self,
         log: &Log,
         apps: &[(i64, AppId)],
         edges: &[i64],
-        counts: &mut [u64],
-    ) -> bool {
+        connection: Option<&Connection>,
+    ) -> Result<Option<Vec<u64>>, StoreError> {
+        if let Some(counts) = self.count_what_is_current(log, apps, edges) {
+            return Ok(Some(counts));
+        }
+        let mut counts = no_counts(edges);
+        for (app, _) in apps {
+            let (everyone, current) = self.everyone(log, *app, connection)?;
+            if current == Current::NotWithoutReading {
+                return Ok(None);
+            }
+            everyone.held.read().days.count(edges, &mut counts);
+        }
+        Ok(Some(counts))
+    }
+
+    /// The same where all of them are in memory and up to date, which is what most requests ask for: each lock is taken once, and
+    /// nothing is written that others read.
+    fn count_what_is_current(&self, log: &Log, apps: &[(i64, AppId)], edges: &[i64]) -> Option<Vec<u64>> {
+        let mut counts = no_counts(edges);
         let now = self.now();
         let slots = self.slots.read();
-        apps.iter().all(|(app, _)| {
-            let Some(slot) = slots.get(&(*app, EVERYONE)) else {
-                return false;
-            };
+        for (app, _) in apps {
+            let slot = slots.get(&(*app, EVERYONE))?;
             slot.note_use(now);
             let held = slot.held.read();
-            let is_current = held.is_current(log);
-            if is_current {
-                held.days.count(edges, counts);
+            if !held.is_current(log) {
+                return None;
             }
-            is_current
-        })
+            held.days.count(edges, &mut counts);
+        }
+        Some(counts)
     }
 
     /// The place of a series. A new one follows the log from `place` on.
@@ -333,6 +349,11 @@ impl Held {
             self.add_filtered(app, filter, commit);
         }
     }
+}
+
+/// A place for the sessions between each two neighbouring edges.
+pub(super) fn no_counts(edges: &[i64]) -> Vec<u64> {
+    vec![0; edges.len().saturating_sub(1)]
 }
 
 /// Combinations are numbered from 1.
