@@ -15,7 +15,7 @@ use super::state::ApiState;
 use crate::catalog::WorkspaceEntry;
 use crate::model::Segment;
 use crate::series::{Unit, Window};
-use crate::store::{Scope, Whose};
+use crate::store::{Scope, Whose, now};
 
 /// The parameters, as OpenAPI describes them; [`parse`] reads them.
 #[derive(IntoParams)]
@@ -105,7 +105,7 @@ async fn answer(
     workspace: &WorkspaceEntry,
     query: Option<&str>,
 ) -> Result<Vec<u8>, ApiError> {
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = now();
     let asked = parse(workspace, &Query::new(query), now)?;
     let whose = match asked.segment {
         None => Whose::Everyone,

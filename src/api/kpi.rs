@@ -14,7 +14,7 @@ use super::query::{Query, invalid};
 use super::state::ApiState;
 use crate::count::{Answer, Apps, Metric, Question};
 use crate::series::{Length, Range, Unit, Window};
-use crate::store::WorkspaceEntry;
+use crate::store::{WorkspaceEntry, now};
 
 /// The parameters, as OpenAPI describes them; [`parse`] reads them.
 #[derive(IntoParams)]
@@ -190,7 +190,7 @@ pub(super) async fn uninstalls(
     Extension(Caller(workspace)): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Response<Body> {
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = now();
     let counted = parse(&workspace, &Query::new(query.as_deref())).map(|asked| {
         let ending_at = asked.ending_at.as_ref();
         let window = Window::new(&workspace.zone, Unit::Day, asked.length, ending_at, now);

@@ -17,6 +17,7 @@ use super::segment_changes::{A_FILTER, read_filter, required};
 use super::state::ApiState;
 use crate::catalog::WorkspaceEntry;
 use crate::count;
+use crate::store::now;
 
 /// A filter to try.
 #[derive(Deserialize, ToSchema)]
@@ -90,7 +91,7 @@ async fn answer(
     let wanted: TriedFilter = document(state.memory(), request).await?;
     let filter = wanted.filter.ok_or_else(|| required("filter", A_FILTER))?;
     let filter = read_filter(&filter)?;
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = now();
     let counted = count::Preview::of(state.store(), workspace, &filter, now).await;
     let counted = counted.map_err(ApiError::of_request)?;
     let days = counted.sessions.iter().zip(&counted.users.by_gap);

@@ -20,7 +20,7 @@ use crate::count::{Answer, Counter, Question, QuestionError};
 use crate::metrics::{Metrics, RefusedRecording};
 use crate::model::{AppId, KeyId, Millis, WorkspaceId};
 use crate::record::Recorder;
-use crate::store::Store;
+use crate::store::{Store, now};
 
 /// Refused sessions of one request that are remembered.
 const REMEMBERED: usize = 100;
@@ -99,7 +99,7 @@ impl ApiState {
         workspace: &WorkspaceEntry,
         question: &Question,
     ) -> Result<Arc<Answer>, QuestionError> {
-        let now = jiff::Timestamp::now().as_millisecond();
+        let now = now();
         self.0
             .counter
             .answer(&self.0.store, workspace, question, now)
@@ -160,7 +160,7 @@ impl ApiState {
             reason,
             app,
         };
-        let now = jiff::Timestamp::now().as_millisecond();
+        let now = now();
         self.metrics().recent_refusals.note(what, now);
     }
 

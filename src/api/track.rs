@@ -19,6 +19,7 @@ use crate::catalog::{Catalog, WorkspaceEntry};
 use crate::collect::json::{self as wire, BodyError};
 use crate::collect::{Batch, Context};
 use crate::model::WorkspaceId;
+use crate::store::now;
 
 /// Where sessions are recorded with a key.
 pub(super) const PATH: &str = "/sessions/track";
@@ -185,7 +186,7 @@ async fn record(
         move |bytes: &[u8], media_type: &str| {
             let read = |catalog: &Catalog| {
                 let workspace = catalog.workspace(workspace.workspace.id).unwrap_or(&workspace);
-                let now = jiff::Timestamp::now().as_millisecond();
+                let now = now();
                 let context = Context {
                     workspace,
                     default_app: None,

@@ -15,7 +15,7 @@ use crate::catalog::WorkspaceEntry;
 use crate::count::{Answer, Apps, Counter, GroupBy, MAX_LIMIT, Metric, Question};
 use crate::model::{App, Filter, Segment};
 use crate::series::{EndingAt, Length, Range, Step, ending_at};
-use crate::store::{Role, Store};
+use crate::store::{Role, Store, now};
 
 const COUNTING: &str = "counting sessions  {bar:30}  {percent:>3} %";
 
@@ -187,7 +187,7 @@ async fn run_on(store: &Arc<dyn Store>, args: &SeriesArgs, json: bool) -> anyhow
             .map(|name| tracked(&workspace, name))
             .transpose()?,
     };
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = now();
     let (counter, bar) = (Counter::default(), ProgressBar::new(100));
     bar.set_style(ProgressStyle::with_template(COUNTING)?);
     let ask = async |metric: Metric| -> anyhow::Result<Arc<Answer>> {

@@ -132,7 +132,7 @@ impl Dashboard {
     }
 
     fn now(&self) -> Millis {
-        jiff::Timestamp::now().as_millisecond()
+        crate::store::now()
     }
 
     /// A turn to make a page; `None`: too many are being made.

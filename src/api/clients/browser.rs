@@ -22,6 +22,7 @@ use crate::catalog::Catalog;
 use crate::collect::json::{self as wire, BodyError};
 use crate::collect::{Batch, Context};
 use crate::model::AppId;
+use crate::store::now;
 
 /// The script as it is served: its comments and indentation are for those who read it here.
 static SCRIPT: LazyLock<String> = LazyLock::new(|| {
@@ -129,7 +130,7 @@ async fn record(state: &ApiState, request: Request<Body>) -> Result<TrackRespons
             let id: AppId = app.parse().map_err(|_| unknown())?;
             let read = |catalog: &Catalog| {
                 let (workspace, _) = catalog.app(id)?;
-                let now = jiff::Timestamp::now().as_millisecond();
+                let now = now();
                 let context = Context {
                     workspace,
                     default_app: Some(id),

@@ -17,6 +17,7 @@ use crate::collect::ItemError;
 use crate::collect::otlp::{self, Context, Delivery, Encoding, OtlpError};
 use crate::collect::protobuf::Writer;
 use crate::model::AppId;
+use crate::store::now;
 
 const APP_HEADER: &str = "sessionmeter-app";
 /// Reasons that an answer gives.
@@ -82,7 +83,7 @@ async fn record(state: &ApiState, request: Request<Body>) -> Result<Rejected, Ap
                 let context = Context {
                     catalog,
                     app,
-                    now: jiff::Timestamp::now().as_millisecond(),
+                    now: now(),
                 };
                 otlp::read(bytes, encoding, &context)
             };

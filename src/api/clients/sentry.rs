@@ -15,6 +15,7 @@ use crate::api::error::{ApiError, json as json_answer};
 use crate::api::state::ApiState;
 use crate::catalog::Catalog;
 use crate::collect::sentry::{self, Context, Delivery, SentryError};
+use crate::store::now;
 
 const AUTH: &str = "x-sentry-auth";
 const KEY: &str = "sentry_key";
@@ -66,7 +67,7 @@ async fn record(state: &ApiState, request: Request<Body>) -> Result<Option<Strin
                     catalog,
                     key: key.as_deref(),
                     request: Uuid::new_v4(),
-                    now: jiff::Timestamp::now().as_millisecond(),
+                    now: now(),
                 };
                 sentry::read(bytes, &context)
             };

@@ -13,7 +13,7 @@ use super::report::{Findings, Place};
 use crate::catalog::WorkspaceEntry;
 use crate::collect::{Context, ItemError};
 use crate::model::{AppId, Session, SessionEnd, StartLimits, WorkspaceId};
-use crate::store::Administration;
+use crate::store::{Administration, now};
 
 /// Lines that make a batch.
 const BATCH: usize = 5_000;
@@ -240,7 +240,7 @@ impl Sink {
 
 /// When sessions of the workspace may start now. Of a workspace that is gone the store takes none.
 fn limits(store: &dyn Administration, workspace: WorkspaceId) -> StartLimits {
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = now();
     let catalog = store.catalog();
     let entry = catalog.workspace(workspace);
     entry.map_or(now.into(), |entry| entry.workspace.start_limits(now))

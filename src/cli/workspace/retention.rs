@@ -14,7 +14,9 @@ use crate::cli::output::{print_json, print_line, thousands};
 use crate::cli::progress::Spinner;
 use crate::model::{Millis, Retention, Workspace, WorkspaceId};
 use crate::rollup::DAY;
-use crate::store::{Administration, Scope, Sealing, Store, StoreError, Whose, all_time, count_patiently};
+use crate::store::{
+    Administration, Scope, Sealing, Store, StoreError, Whose, all_time, count_patiently, now,
+};
 
 /// A retention as it is written on the command line: days, or `none` (or 0) for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +66,7 @@ pub(super) async fn set(
     let id = entry.workspace.id;
     let before = entry.workspace.retention;
     if let Some(retention) = retention {
-        let now = jiff::Timestamp::now().as_millisecond();
+        let now = now();
         let apps: Vec<_> = entry.apps.iter().map(|app| app.id).collect();
         let days = days_that_go(&entry.workspace, retention, now);
         let with_sessions = store.days(&apps, days.clone()).await?;
