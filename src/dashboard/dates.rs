@@ -7,7 +7,8 @@ use jiff::tz::{Offset, TimeZone};
 
 use super::locale::Language;
 use super::texts::Texts;
-use crate::series::Label;
+use crate::model::Millis;
+use crate::series::{Label, Zone};
 
 /// A unit's label in every length that pages need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +150,16 @@ pub(super) fn clock(second: i64, offset: i64) -> String {
             format!("{:02}:{:02}", time.hour(), time.minute())
         }
         None => String::new(),
+    }
+}
+
+/// `Wed 25 Nov 2026, 14:31`, by the clocks of a zone.
+pub(super) fn moment(at: Millis, zone: &Zone, texts: &Texts) -> String {
+    let second = at.div_euclid(1000);
+    let clock = clock(second, zone.offset_at(second));
+    match date_of(zone.date_at(second)) {
+        Some(date) => format!("{}, {clock}", long_date(date, texts)),
+        None => clock,
     }
 }
 

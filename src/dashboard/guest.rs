@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::cookies::{self, Purpose};
 use super::locale::{Language, Locale};
 use super::place::Place;
-use super::shell::Shell;
+use super::shell::{Shell, sign_out};
 use super::texts::Texts;
 use super::token::Token;
 use super::{Dashboard, forgery, respond};
@@ -110,18 +110,13 @@ impl Asking {
 
     /// For somebody who is in and may see no workspace, or none is left: there is no page to go on to, but a way out.
     pub(super) fn nothing_to_see(&self, token: &Token) -> Response<Body> {
-        let form_token = match token.form_token() {
-            Ok(form_token) => form_token,
-            Err(error) => return self.store_failed(&error),
-        };
-        let texts = self.texts;
-        let out = html! {
-            form method="post" action="/ui/sign-out" {
-                (forgery::field(&form_token))
-                button { (texts.sign_out) }
+        match token.form_token() {
+            Ok(form_token) => {
+                let out = sign_out(&form_token, self.texts);
+                self.with_way_on(StatusCode::NOT_FOUND, self.texts.nothing_to_see, "", out)
             }
-        };
-        self.with_way_on(StatusCode::NOT_FOUND, texts.nothing_to_see, "", out)
+            Err(error) => self.store_failed(&error),
+        }
     }
 
     fn with_way_on(&self, status: StatusCode, text: &str, detail: &str, on: Markup) -> Response<Body> {

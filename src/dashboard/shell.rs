@@ -111,12 +111,19 @@ impl Shell<'_> {
                             None => (texts.accounts.title),
                         }
                     }
-                    form method="post" action="/ui/sign-out" {
-                        (forgery::field(inside.form_token))
-                        button { (texts.sign_out) }
-                    }
+                    (sign_out(inside.form_token, texts))
                 }
             } }
+        }
+    }
+}
+
+/// The way out.
+pub(super) fn sign_out(form_token: &str, texts: &Texts) -> Markup {
+    html! {
+        form method="post" action="/ui/sign-out" {
+            (forgery::field(form_token))
+            button { (texts.sign_out) }
         }
     }
 }

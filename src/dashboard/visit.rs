@@ -166,13 +166,7 @@ impl<'a> Visit<'a> {
 
     /// `Wed 25 Nov 2026, 14:31`, by the clocks of the workspace.
     pub(super) fn moment(&self, at: Millis) -> String {
-        let second = at.div_euclid(1000);
-        let zone = &self.ready.workspace.zone;
-        let clock = dates::clock(second, zone.offset_at(second));
-        match dates::date_of(zone.date_at(second)) {
-            Some(date) => format!("{}, {clock}", dates::long_date(date, self.ready.asking.texts)),
-            None => clock,
-        }
+        dates::moment(at, &self.ready.workspace.zone, self.ready.asking.texts)
     }
 
     /// A form that changes something, sent to its own address.

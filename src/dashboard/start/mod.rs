@@ -175,13 +175,8 @@ impl Progress {
 
 /// `Wed 25 Nov 2026, 14:31:07 (web)`
 fn written(first: &First, ready: &Ready) -> String {
-    let zone = &ready.workspace.zone;
-    let time = time_of_day(first.at, zone);
-    let date = dates::date_of(zone.date_at(first.at.div_euclid(1000)));
-    let moment = match date {
-        Some(date) => format!("{}, {time}", dates::long_date(date, ready.asking.texts)),
-        None => time,
-    };
+    let moment = dates::moment(first.at, &ready.workspace.zone, ready.asking.texts);
+    let moment = with_seconds(&moment, first.at);
     match &first.platform {
         Some(platform) => format!("{moment} ({platform})"),
         None => moment,
@@ -211,8 +206,12 @@ fn refused(dashboard: &Dashboard, ready: &Ready) -> Vec<String> {
 /// `14:31:07`
 fn time_of_day(at: Millis, zone: &Zone) -> String {
     let second = at.div_euclid(1000);
-    let clock = dates::clock(second, zone.offset_at(second));
-    format!("{clock}:{:02}", second.rem_euclid(60))
+    with_seconds(&dates::clock(second, zone.offset_at(second)), at)
+}
+
+/// A text that ends with hours and minutes, and the seconds as well.
+fn with_seconds(text: &str, at: Millis) -> String {
+    format!("{text}:{:02}", at.div_euclid(1000).rem_euclid(60))
 }
 
 /// A name that no key of the workspace has.
