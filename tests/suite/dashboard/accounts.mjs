@@ -1,27 +1,24 @@
 // Signs in by keyboard alone, looks at the pages of a reader, changes the password; what is seen as JSON.
 // Usage: node accounts.mjs MODULES CHROMIUM URL LINK NAME PASSWORD SCREENSHOTS  (SCREENSHOTS may be empty)
-import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { coloursAlone, look as lookAt, prepare, sizes } from "./look.mjs";
 
 const [modules, executablePath, url, , name, password, screenshots] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"];
 const browser = await chromium.launch({ executablePath, args });
 const seen = { errors: [], violations: [], scrolls: [] };
 
 async function look(page, what, locale) {
-  await page.evaluate(axe);
-  for (const [size, viewport] of Object.entries({ wide: { width: 1280, height: 900 }, narrow: { width: 390, height: 844 } })) {
+  await prepare(page, require);
+  for (const [size, viewport] of Object.entries(sizes)) {
     for (const colorScheme of ["light", "dark"]) {
       await page.setViewportSize(viewport);
       await page.emulateMedia({ colorScheme });
-      // A theme changes colours alone.
-      const only = colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {};
-      const found = await page.evaluate((only) => window.axe.run(document, { resultTypes: ["violations"], ...only }), only);
-      seen.violations.push(...found.violations.map((one) => `${what} ${size} ${colorScheme} ${one.id}: ${one.nodes[0].html}`));
-      if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) seen.scrolls.push(`${what} ${size}`);
+      const { violations, scrolls } = await lookAt(page, colorScheme === "dark" ? coloursAlone : {});
+      seen.violations.push(...violations.map((one) => `${what} ${size} ${colorScheme} ${one}`));
+      if (scrolls) seen.scrolls.push(`${what} ${size}`);
       if (screenshots) await page.screenshot({ path: `${screenshots}/account-${what}-${size}-${colorScheme}-${locale}.png`, fullPage: true });
     }
   }

@@ -1,15 +1,14 @@
 // What Firefox sees, in two themes, two languages and two widths, and what it does by keyboard; as JSON.
 // Usage: node firefox.mjs MODULES FIREFOX URL LINK-1 LINK-2 SCREENSHOTS PATH…  (SCREENSHOTS may be empty)
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { look, prepare, sizes } from "./look.mjs";
 
 const [modules, executablePath, url, light, dark, screenshots, ...paths] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const puppeteer = require("puppeteer-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const sizes = { wide: { width: 1280, height: 900 }, narrow: { width: 390, height: 844 } };
 const downloads = mkdtempSync(join(tmpdir(), "firefox-"));
 const seen = { looks: [], errors: [] };
 
@@ -42,17 +41,14 @@ for (const [locale, theme, link] of [["en-US", "light", light], ["es-ES", "dark"
   for (const [number, path] of paths.entries()) {
     await page.goto(`${url}${path}`);
     seen.errors.push(...(await page.evaluate(() => window.refused)).map((refused) => `${path}: ${refused}`));
-    await page.evaluate(axe);
+    await prepare(page, require);
     for (const [size, viewport] of Object.entries(sizes)) {
       await page.setViewport(viewport);
-      const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
       seen.looks.push({
         name: `${number}-${size}-${theme}-${locale}`,
         language: await page.evaluate(() => document.documentElement.lang),
         paper: await page.evaluate(() => getComputedStyle(document.body).backgroundColor),
-        scrolls: await page.evaluate(() => document.documentElement.scrollWidth > innerWidth),
-        drawings: await page.evaluate(() => [...document.querySelectorAll(".chart > svg")].filter((svg) => svg.getBoundingClientRect().width > 0).length),
-        violations: found.violations.map((one) => `${one.impact} ${one.id}: ${one.nodes.map((node) => node.html).join(" ").slice(0, 300)}`),
+        ...(await look(page)),
       });
       if (screenshots) await page.screenshot({ path: `${screenshots}/firefox-${number}-${size}-${theme}-${locale}.png`, fullPage: true });
     }

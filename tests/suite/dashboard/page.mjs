@@ -2,11 +2,11 @@
 // Usage: node page.mjs MODULES CHROMIUM URL LINK SCREENSHOTS PATH…  (SCREENSHOTS may be empty)
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { coloursAlone, look, prepare, sizes as common } from "./look.mjs";
 
 const [modules, executablePath, url, link, screenshots, ...paths] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"];
 const browser = await chromium.launch({ executablePath, args });
 const seen = { looks: [] };
@@ -20,7 +20,7 @@ seen.entered = new URL(door.url()).pathname;
 const cookies = await first.cookies();
 await first.close();
 
-const sizes = { wide: { width: 1280, height: 900 }, middle: { width: 800, height: 900 }, narrow: { width: 390, height: 844 } };
+const sizes = { wide: common.wide, middle: { width: 800, height: 900 }, narrow: common.narrow };
 async function open(options, path) {
   const context = await browser.newContext(options);
   await context.addCookies(cookies);
@@ -38,7 +38,7 @@ async function open(options, path) {
 for (const [number, path] of paths.entries()) {
   for (const locale of ["en-US", "es-ES"]) {
     const { context, page, errors, asked, weight } = await open({ viewport: sizes.wide, locale, bypassCSP: true }, path);
-    await page.evaluate(axe);
+    await prepare(page, require);
     for (const [size, viewport] of Object.entries(sizes)) {
       for (const colorScheme of ["light", "dark"]) {
         // Dark in Spanish is looked at in Firefox.
@@ -47,14 +47,9 @@ for (const [number, path] of paths.entries()) {
         const name = `${number}-${size}-${colorScheme}-${locale}`;
         await page.setViewportSize(viewport);
         await page.emulateMedia({ colorScheme });
-        // A theme changes colours alone.
-        const only = colorScheme === "dark" ? { runOnly: ["color-contrast"] } : {};
-        const found = await page.evaluate((only) => window.axe.run(document, { resultTypes: ["violations"], ...only }), only);
         seen.looks.push({
           name, errors, asked, weight: await weight(),
-          scrolls: await page.evaluate(() => document.documentElement.scrollWidth > innerWidth),
-          drawings: await page.evaluate(() => [...document.querySelectorAll(".chart > svg")].filter((svg) => svg.getBoundingClientRect().width > 0).length),
-          violations: found.violations.map((one) => `${one.impact} ${one.id}: ${one.nodes.map((node) => node.html).join(" ").slice(0, 300)}`),
+          ...(await look(page, colorScheme === "dark" ? coloursAlone : {})),
         });
         if (screenshots) await page.screenshot({ path: `${screenshots}/${name}.png`, fullPage: true });
       }

@@ -45,10 +45,7 @@ pub fn program(names: &[&str], package: &str) -> PathBuf {
     };
     find().unwrap_or_else(|| {
         // Where two install at one time, one of them fails.
-        let rooms = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages");
-        fs::create_dir_all(&rooms).unwrap();
-        let turn = File::create(rooms.join("apt.lock")).unwrap();
-        turn.lock().unwrap();
+        let _turn = turn("apt");
         for arguments in [
             &["update"][..],
             &["install", "-y", "--no-install-recommends", package],
@@ -130,11 +127,8 @@ fn installed(of: &str, list: &str, make: impl FnOnce(&Path, &Path)) -> PathBuf {
 }
 
 fn made(name: &str, wanted: &[u8], make: impl FnOnce(&Path)) -> PathBuf {
-    let rooms = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages");
-    let room = rooms.join(name);
-    fs::create_dir_all(&rooms).unwrap();
-    let turn = File::create(room.with_extension("lock")).unwrap();
-    turn.lock().unwrap();
+    let _turn = turn(name);
+    let room = rooms().join(name);
     let done = room.join("installed");
     if fs::read(&done).ok().as_deref() != Some(wanted) {
         let _ = fs::remove_dir_all(&room);
@@ -143,4 +137,16 @@ fn made(name: &str, wanted: &[u8], make: impl FnOnce(&Path)) -> PathBuf {
         fs::write(done, wanted).unwrap();
     }
     room
+}
+
+fn rooms() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages")
+}
+
+/// Waits until no other process installs what has this name; whoever holds the file is alone with it.
+fn turn(name: &str) -> File {
+    fs::create_dir_all(rooms()).unwrap();
+    let turn = File::create(rooms().join(name).with_extension("lock")).unwrap();
+    turn.lock().unwrap();
+    turn
 }
