@@ -80,15 +80,16 @@ impl Days {
     }
 
     /// What is held of the days in a range.
-    fn within(&self, days: RangeInclusive<i64>) -> impl Iterator<Item = &Held> {
+    fn within(&self, days: RangeInclusive<i64>) -> &[Held] {
         let begin = self.0.partition_point(|held| held.day < *days.start());
         let end = self.0.partition_point(|held| held.day <= *days.end());
-        self.0.get(begin..end).into_iter().flatten()
+        // A range that ends before it begins has none.
+        self.0.get(begin..end).unwrap_or_default()
     }
 
     /// Days that are held in a range, ascending, with their versions and sessions.
     pub fn range(&self, days: RangeInclusive<i64>) -> impl Iterator<Item = (i64, i64, u64)> {
-        let held = self.within(days);
+        let held = self.within(days).iter();
         held.map(|held| (held.day, held.version, u64::from(held.sessions)))
     }
 
