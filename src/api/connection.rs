@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::header::EXPECT;
 use axum::http::{Request, Response, StatusCode, Version};
@@ -17,7 +16,6 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
-use tower::ServiceExt as _;
 
 use super::activity::{Activity, Verdict};
 use super::client_address::Peer;
@@ -39,31 +37,40 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// How long an idle client may take to leave after it was told to.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// Answers the requests of connections; clones are handles.
+pub(super) trait Answers: Clone + Send + Sync + 'static {
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
+}
+
 /// What connections need.
 #[derive(Clone)]
-pub(super) struct Served {
+pub(super) struct Served<A> {
     /// Answers requests.
-    pub(super) router: Router,
+    pub(super) answers: A,
     /// Becomes true when the server stops; that this is dropped says that the connection has ended.
     pub(super) stopping: watch::Receiver<bool>,
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S>(stream: S, peer: SocketAddr, places: AddressPlaces, served: Served)
+pub(super) async fn serve<S, A>(stream: S, peer: SocketAddr, places: AddressPlaces, served: Served<A>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Answers,
 {
-    let Served { router, mut stopping } = served;
+    let Served {
+        answers,
+        mut stopping,
+    } = served;
     let activity = Arc::new(Activity::default());
     let socket = Socket::new(stream, HEAD_TIMEOUT, activity.clone());
     let watched = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (router, places, activity) = (router.clone(), places.clone(), watched.clone());
+        let (answers, places, activity) = (answers.clone(), places.clone(), watched.clone());
         async move {
             let answer = if request.version() < Version::HTTP_2 {
-                answer_http1(request, peer, router).await
+                answer_http1(request, peer, &answers).await
             } else {
-                answer_http2(request, peer, router, &places, &activity).await
+                answer_http2(request, peer, &answers, &places, &activity).await
             };
             Ok::<_, Infallible>(answer)
         }
@@ -119,7 +126,11 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-async fn answer_http1(request: Request<Incoming>, peer: SocketAddr, router: Router) -> Response<Body> {
+async fn answer_http1(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    answers: &impl Answers,
+) -> Response<Body> {
     // A client that waits for '100 Continue' has not sent its body yet.
     let sends_first = !request.headers().contains_key(EXPECT);
     let request = if sends_first {
@@ -127,14 +138,14 @@ async fn answer_http1(request: Request<Incoming>, peer: SocketAddr, router: Rout
     } else {
         request.map(Body::new)
     };
-    answer(request, peer, router).await
+    answers.answer(with_peer(request, peer)).await
 }
 
 /// Each request takes one of its address's places: a connection has many at one time.
 async fn answer_http2(
     request: Request<Incoming>,
     peer: SocketAddr,
-    router: Router,
+    answers: &impl Answers,
     places: &AddressPlaces,
     activity: &Arc<Activity>,
 ) -> Response<Body> {
@@ -143,25 +154,32 @@ async fn answer_http2(
         return ApiError::retry(StatusCode::SERVICE_UNAVAILABLE, message, 1).into_response();
     };
     let exchange = activity.begin(place);
-    let response = answer(request.map(Body::new), peer, router).await;
+    let response = answers
+        .answer(with_peer(request.map(Body::new), peer))
+        .await;
     response.map(|body| exchange.answer(body))
 }
 
-async fn answer(mut request: Request<Body>, peer: SocketAddr, router: Router) -> Response<Body> {
+fn with_peer(mut request: Request<Body>, peer: SocketAddr) -> Request<Body> {
     request.extensions_mut().insert(Peer(peer));
-    match router.oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+    request
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use axum::routing::get;
+    use tower::ServiceExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
     use super::super::places::Places;
     use super::*;
+
+    impl Answers for Router {
+        async fn answer(&self, request: Request<Body>) -> Response<Body> {
+            self.clone().oneshot(request).await.unwrap()
+        }
+    }
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     const HEADERS: u8 = 1;
@@ -190,7 +208,7 @@ mod tests {
         let peer = "192.0.2.1:1".parse().unwrap();
         let (places, place) = Places::new(5, Vec::new()).enter([192, 0, 2, 1].into()).unwrap();
         tokio::spawn(async move {
-            serve(server, peer, places, Served { router, stopping }).await;
+            serve(server, peer, places, Served { answers: router, stopping }).await;
             drop(place);
         });
         (client, stop)

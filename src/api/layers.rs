@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::time::Instant;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, State};
 use axum::http::header::{
@@ -12,10 +13,12 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
+use tower::ServiceExt as _;
 use tower_http::catch_panic::ResponseForPanic;
 
 use super::auth::Authenticated;
 use super::client_address::Peer;
+use super::connection::Answers;
 use super::error::{ApiError, ensure_json, standard_message};
 use super::paths;
 use super::refusal::Refused;
@@ -51,12 +54,22 @@ const DEFAULTS: [(HeaderName, HeaderValue); 3] = [
     ),
 ];
 
+/// A listener's routes with what surrounds them all: only here an answer is complete, since `Allow` is set after the layers of
+/// a route.
+#[derive(Clone)]
+pub(super) struct Observed {
+    pub(super) routes: Router,
+    pub(super) state: ApiState,
+}
+
+impl Answers for Observed {
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        observe(&self.state, request, &self.routes).await
+    }
+}
+
 /// Wraps every request of a listener, whatever becomes of it.
-pub(super) async fn observe(
-    State(state): State<ApiState>,
-    mut request: Request<Body>,
-    next: Next,
-) -> Response<Body> {
+async fn observe(state: &ApiState, mut request: Request<Body>, routes: &Router) -> Response<Body> {
     let started = Instant::now();
     let id = request_id(request.headers());
     let method = method_label(request.method());
@@ -70,7 +83,10 @@ pub(super) async fn observe(
     request.extensions_mut().insert(authenticated.clone());
     let response = match refusal {
         Some(refusal) => refusal.into_response(),
-        None => next.run(request).await,
+        None => match routes.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        },
     };
     let mut response = ensure_json(response);
     let headers = response.headers_mut();

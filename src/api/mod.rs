@@ -42,6 +42,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse as _;
 use axum::routing::get;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
@@ -60,12 +61,12 @@ pub use self::state::{ApiState, Settings};
 
 use self::auth::{Guard, authorize};
 use self::error::standard_message;
-use self::layers::{PanicAnswer, observe, routed};
+use self::layers::{Observed, PanicAnswer, routed};
 use self::rate_limit::Budget;
 use crate::model::Permission;
 
 /// The public listener's routes. `pages` are for people and begin at `/`; without them the reference is found there.
-pub fn router(state: ApiState, pages: Option<Router>) -> Router {
+fn router(state: ApiState, pages: Option<Router>) -> Observed {
     let (router, mut document) = routes(&state).split_for_parts();
     let (clients, described) = clients::routes(&state);
     document.merge(described);
@@ -74,23 +75,20 @@ pub fn router(state: ApiState, pages: Option<Router>) -> Router {
     let routes = surrounded(routes.fallback(not_found), &state)
         .merge(clients)
         .with_state(state.clone());
-    observed(routes, state)
+    Observed { routes, state }
 }
 
 /// What every route of the public listener has around it.
 fn surrounded(router: Router<ApiState>, state: &ApiState) -> Router<ApiState> {
     router
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(CompressionLayer::new().gzip(true).zstd(true))
-        .layer(CatchPanicLayer::custom(PanicAnswer))
-        .layer(from_fn_with_state(state.clone(), routed))
-}
-
-/// Around a whole router, since only there an answer is complete: `Allow` is set after the layers of a route.
-fn observed(routes: Router, state: ApiState) -> Router {
-    Router::new()
-        .fallback_service(routes)
-        .layer(from_fn_with_state(state, observe))
+        .layer(
+            // As one layer: each of its own boxes what is inside of it, and copies that for each request.
+            ServiceBuilder::new()
+                .layer(from_fn_with_state(state.clone(), routed))
+                .layer(CatchPanicLayer::custom(PanicAnswer))
+                .layer(CompressionLayer::new().gzip(true).zstd(true)),
+        )
 }
 
 /// Each route with its guard; the OpenAPI document is made from the same list.
@@ -166,7 +164,7 @@ fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
 }
 
 /// The second listener's routes: never public by accident.
-pub fn ops_router(state: ApiState) -> Router {
+fn ops_router(state: ApiState) -> Observed {
     let routes = Router::new()
         .route("/health", get(operations::health))
         .route("/ready", get(operations::ready))
@@ -176,7 +174,7 @@ pub fn ops_router(state: ApiState) -> Router {
         .layer(CatchPanicLayer::custom(PanicAnswer))
         .layer(from_fn_with_state(state.clone(), routed))
         .with_state(state.clone());
-    observed(routes, state)
+    Observed { routes, state }
 }
 
 async fn not_found() -> axum::response::Response {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-use super::connection::{self, Served};
+use super::connection::{self, Answers, Served};
 use super::places::Places;
 use super::state::ApiState;
 use super::{ops_router, router};
@@ -46,8 +46,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopping) = watch::channel(false);
-    let served = |router| Served {
-        router,
+    let served = |answers| Served {
+        answers,
         stopping: stopping.clone(),
     };
     let api = accept(listeners.api, served(router(state.clone(), pages)), &state);
@@ -84,7 +84,7 @@ async fn note_key_uses(state: &ApiState) {
     }
 }
 
-async fn accept(listener: TcpListener, served: Served, state: &ApiState) {
+async fn accept(listener: TcpListener, served: Served<impl Answers>, state: &ApiState) {
     let all = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let settings = state.settings();
     let places = Places::new(settings.connections_per_address, settings.trusted_proxies.clone());
@@ -120,7 +120,7 @@ async fn serve_stream(
     stream: TcpStream,
     peer: SocketAddr,
     places: super::places::AddressPlaces,
-    served: Served,
+    served: Served<impl Answers>,
 ) {
     // Answers are small and whole: waiting for more to send only delays them.
     let _ = stream.set_nodelay(true);
