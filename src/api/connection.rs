@@ -38,7 +38,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Answers the requests of connections; clones are handles.
-pub(super) trait Answers: Clone + Send + Sync + 'static {
+pub trait Answers: Clone + Send + Sync + 'static {
+    /// The answer to a request; refusals and failures are answers as well.
     fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
 }
 
@@ -154,9 +155,7 @@ async fn answer_http2(
         return ApiError::retry(StatusCode::SERVICE_UNAVAILABLE, message, 1).into_response();
     };
     let exchange = activity.begin(place);
-    let response = answers
-        .answer(with_peer(request.map(Body::new), peer))
-        .await;
+    let response = answers.answer(with_peer(request.map(Body::new), peer)).await;
     response.map(|body| exchange.answer(body))
 }
 
@@ -169,8 +168,8 @@ fn with_peer(mut request: Request<Body>, peer: SocketAddr) -> Request<Body> {
 mod tests {
     use axum::Router;
     use axum::routing::get;
-    use tower::ServiceExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tower::ServiceExt as _;
 
     use super::super::places::Places;
     use super::*;
@@ -208,7 +207,16 @@ mod tests {
         let peer = "192.0.2.1:1".parse().unwrap();
         let (places, place) = Places::new(5, Vec::new()).enter([192, 0, 2, 1].into()).unwrap();
         tokio::spawn(async move {
-            serve(server, peer, places, Served { answers: router, stopping }).await;
+            serve(
+                server,
+                peer,
+                places,
+                Served {
+                    answers: router,
+                    stopping,
+                },
+            )
+            .await;
             drop(place);
         });
         (client, stop)

@@ -57,7 +57,7 @@ const DEFAULTS: [(HeaderName, HeaderValue); 3] = [
 /// A listener's routes with what surrounds them all: only here an answer is complete, since `Allow` is set after the layers of
 /// a route.
 #[derive(Clone)]
-pub(super) struct Observed {
+pub struct Observed {
     pub(super) routes: Router,
     pub(super) state: ApiState,
 }

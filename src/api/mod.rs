@@ -50,9 +50,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use self::client_address::{Client, Peer, client as client_of};
+pub use self::connection::Answers;
 pub use self::error::{ApiError, ErrorBody, IsPage, ItemFailure};
 pub use self::kpi::body as kpi_body;
-pub use self::layers::RequestId;
+pub use self::layers::{Observed, RequestId};
 pub use self::query::{Query, invalid};
 pub use self::rate_limit::{Moment, RateLimiter};
 pub use self::reference::address_of;
@@ -61,12 +62,12 @@ pub use self::state::{ApiState, Settings};
 
 use self::auth::{Guard, authorize};
 use self::error::standard_message;
-use self::layers::{Observed, PanicAnswer, routed};
+use self::layers::{PanicAnswer, routed};
 use self::rate_limit::Budget;
 use crate::model::Permission;
 
 /// The public listener's routes. `pages` are for people and begin at `/`; without them the reference is found there.
-fn router(state: ApiState, pages: Option<Router>) -> Observed {
+pub fn router(state: ApiState, pages: Option<Router>) -> Observed {
     let (router, mut document) = routes(&state).split_for_parts();
     let (clients, described) = clients::routes(&state);
     document.merge(described);
@@ -80,15 +81,13 @@ fn router(state: ApiState, pages: Option<Router>) -> Observed {
 
 /// What every route of the public listener has around it.
 fn surrounded(router: Router<ApiState>, state: &ApiState) -> Router<ApiState> {
-    router
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(
-            // As one layer: each of its own boxes what is inside of it, and copies that for each request.
-            ServiceBuilder::new()
-                .layer(from_fn_with_state(state.clone(), routed))
-                .layer(CatchPanicLayer::custom(PanicAnswer))
-                .layer(CompressionLayer::new().gzip(true).zstd(true)),
-        )
+    router.method_not_allowed_fallback(method_not_allowed).layer(
+        // As one layer: each of its own boxes what is inside of it, and copies that for each request.
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(state.clone(), routed))
+            .layer(CatchPanicLayer::custom(PanicAnswer))
+            .layer(CompressionLayer::new().gzip(true).zstd(true)),
+    )
 }
 
 /// Each route with its guard; the OpenAPI document is made from the same list.
@@ -164,7 +163,7 @@ fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
 }
 
 /// The second listener's routes: never public by accident.
-fn ops_router(state: ApiState) -> Observed {
+pub fn ops_router(state: ApiState) -> Observed {
     let routes = Router::new()
         .route("/health", get(operations::health))
         .route("/ready", get(operations::ready))

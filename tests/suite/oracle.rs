@@ -9,14 +9,13 @@ mod naive;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use serde_json::{Value, json};
-use sessionmeter::api::{ApiState, Settings, router};
+use sessionmeter::api::{Answers as _, ApiState, Observed, Settings, router};
 use sessionmeter::catalog::Change;
 use sessionmeter::metrics::Metrics;
 use sessionmeter::model::{App, AppId, KeyId, KeySecret, NewKey, NewWorkspace, Permissions, WorkspaceId};
@@ -24,7 +23,6 @@ use sessionmeter::record::Recorder;
 use sessionmeter::series::Zone;
 use sessionmeter::store::Store;
 use tempfile::TempDir;
-use tower::ServiceExt as _;
 
 use crate::support::random::{Random, from_environment};
 use naive::{Counted, DAY, HOUR, QUARTER, Unit};
@@ -51,7 +49,7 @@ struct Workspace {
 struct World {
     random: Random,
     store: Arc<dyn Store>,
-    router: Router,
+    router: Observed,
     names: Vec<String>,
     /// Names of zones with a change off the quarter hour, or not by whole hours: few, and visited often.
     odd: Vec<String>,
@@ -308,7 +306,7 @@ impl World {
             .header(header::AUTHORIZATION, format!("Bearer {key}"))
             .body(Body::from(body))
             .unwrap();
-        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let answer = self.router.answer(request).await;
         let status = answer.status();
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&body).unwrap())
