@@ -7,6 +7,7 @@ mod entrance;
 mod firefox;
 mod keys;
 mod numbers;
+mod pictures;
 mod rows;
 mod segments;
 mod shares;

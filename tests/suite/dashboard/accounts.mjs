@@ -1,13 +1,12 @@
 // Signs in by keyboard alone, looks at the pages of a reader, changes the password; what is seen as JSON.
 // Usage: node accounts.mjs MODULES CHROMIUM URL LINK NAME PASSWORD SCREENSHOTS  (SCREENSHOTS may be empty)
 import { createRequire } from "node:module";
-import { coloursAlone, look as lookAt, prepare, sizes } from "./look.mjs";
+import { coloursAlone, flags, look as lookAt, prepare, sizes } from "./look.mjs";
 
 const [modules, executablePath, url, , name, password, screenshots] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const { chromium } = require("playwright-core");
-const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"];
-const browser = await chromium.launch({ executablePath, args });
+const browser = await chromium.launch({ executablePath, args: flags });
 const seen = { errors: [], violations: [], scrolls: [] };
 
 async function look(page, what, locale) {

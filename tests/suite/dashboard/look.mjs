@@ -5,6 +5,20 @@ export const sizes = { wide: { width: 1280, height: 900 }, narrow: { width: 390,
 // A theme changes colours alone.
 export const coloursAlone = { runOnly: ["color-contrast"] };
 
+// For Chromium as it runs where tests do.
+export const flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"];
+
+// As people come in: opens the link and presses its button. What they hold then, and where they are.
+export async function enter(browser, link) {
+  const context = await browser.newContext();
+  const door = await context.newPage();
+  await door.goto(link);
+  await door.getByRole("button").click();
+  const entered = { cookies: await context.cookies(), path: new URL(door.url()).pathname };
+  await context.close();
+  return entered;
+}
+
 // Has a page looked at by axe-core, which `require` finds; to be called once it is loaded.
 export const prepare = (page, require) => page.evaluate(readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
 

@@ -2,23 +2,16 @@
 // Usage: node page.mjs MODULES CHROMIUM URL LINK SCREENSHOTS PATH…  (SCREENSHOTS may be empty)
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { coloursAlone, look, prepare, sizes as common } from "./look.mjs";
+import { coloursAlone, enter, flags, look, prepare, sizes as common } from "./look.mjs";
 
 const [modules, executablePath, url, link, screenshots, ...paths] = process.argv.slice(2);
 const require = createRequire(`${modules}/`);
 const { chromium } = require("playwright-core");
-const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"];
-const browser = await chromium.launch({ executablePath, args });
+const browser = await chromium.launch({ executablePath, args: flags });
 const seen = { looks: [] };
 
-// As people come in: open the link, press the button.
-const first = await browser.newContext();
-const door = await first.newPage();
-await door.goto(link);
-await door.getByRole("button").click();
-seen.entered = new URL(door.url()).pathname;
-const cookies = await first.cookies();
-await first.close();
+const { cookies, path: entered } = await enter(browser, link);
+seen.entered = entered;
 
 const sizes = { wide: common.wide, middle: { width: 800, height: 900 }, narrow: common.narrow };
 async function open(options, path) {

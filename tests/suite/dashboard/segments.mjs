@@ -1,11 +1,11 @@
 // Builds a segment with the keyboard, and sees it counted while it is typed; what is seen as JSON.
 // Usage: node segments.mjs MODULES CHROMIUM URL LINK
 import { createRequire } from "node:module";
+import { flags } from "./look.mjs";
 
 const [modules, executablePath, url, link] = process.argv.slice(2);
 const { chromium } = createRequire(`${modules}/`)("playwright-core");
-const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"];
-const browser = await chromium.launch({ executablePath, args });
+const browser = await chromium.launch({ executablePath, args: flags });
 const context = await browser.newContext({ locale: "en-US" });
 const page = await context.newPage();
 const seen = { errors: [], fields: [] };

@@ -1,11 +1,11 @@
 // Waits for the first session on an empty server's page, then makes a key with the keyboard alone; what is seen as JSON.
 // Usage: node start.mjs MODULES CHROMIUM URL LINK APP UNKNOWN-APP
 import { createRequire } from "node:module";
+import { flags } from "./look.mjs";
 
 const [modules, executablePath, url, link, app, unknown] = process.argv.slice(2);
 const { chromium } = createRequire(`${modules}/`)("playwright-core");
-const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"];
-const browser = await chromium.launch({ executablePath, args });
+const browser = await chromium.launch({ executablePath, args: flags });
 const context = await browser.newContext({ locale: "en-US", permissions: ["clipboard-read", "clipboard-write"] });
 const page = await context.newPage();
 const seen = { errors: [] };

@@ -1,10 +1,10 @@
 // Looks at the reference page in a browser and says what is seen as JSON. Usage: node page.mjs MODULES CHROMIUM URL [SCREENSHOTS]
 import { createRequire } from "node:module";
+import { flags } from "../dashboard/look.mjs";
 
 const [modules, executablePath, url, screenshots] = process.argv.slice(2);
 const { chromium } = createRequire(`${modules}/`)("playwright-core");
-const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"];
-const browser = await chromium.launch({ executablePath, args });
+const browser = await chromium.launch({ executablePath, args: flags });
 const seen = {};
 
 async function look(name, options, steps) {
