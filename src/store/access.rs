@@ -56,6 +56,9 @@ pub trait Access: Send + Sync {
     /// Adds a row, or puts it in the place of the one with its hash.
     async fn put_access(&self, kind: AccessKind, row: AccessRow, now: Millis) -> Result<(), StoreError>;
 
+    /// Adds a row; `false`: there is one with its hash, which stays. Of callers at one time, in whatever process, one adds its own.
+    async fn add_access(&self, kind: AccessKind, row: AccessRow, now: Millis) -> Result<bool, StoreError>;
+
     /// Puts a row in the place of the one with its hash; `false`: there is none, and none was added.
     async fn replace_access(&self, kind: AccessKind, row: AccessRow, now: Millis)
     -> Result<bool, StoreError>;

@@ -14,6 +14,7 @@ const OVER_ONE_SERVER: &[&str] = &[
     "bad_requests::segments::",
     "dashboard::accounts::a_session_ends",
     "dashboard::accounts::accounts_are_made",
+    "dashboard::rows::",
     "data_series::",
     "deletion::",
     "first_hour::atomic::",

@@ -163,9 +163,6 @@ pub async fn add(
     password: &Password,
     now: Millis,
 ) -> Result<Account, SaveError> {
-    if let Some(taken) = find(store, name.as_str(), now).await? {
-        return Err(SaveError::Taken(taken.content.name));
-    }
     let account = Account {
         hash: hash_of(name.as_str()),
         content: Content {
@@ -175,8 +172,12 @@ pub async fn add(
             version: new_version()?,
         },
     };
-    store.put_access(AccessKind::Account, account.row()?, now).await?;
-    Ok(account)
+    let is_new = store.add_access(AccessKind::Account, account.row()?, now);
+    if is_new.await? {
+        return Ok(account);
+    }
+    let taken = find(store, account.content.name.as_str(), now).await?;
+    Err(SaveError::Taken(taken.unwrap_or(account).content.name))
 }
 
 /// Gives an account another password, which ends its sessions; how many those were. `None`: there is no such account.

@@ -110,6 +110,13 @@ impl Access for ClickHouseStore {
         self.change_access(kind, row.hash, next).await.map(|_| ())
     }
 
+    async fn add_access(&self, kind: AccessKind, row: AccessRow, now: Millis) -> Result<bool, StoreError> {
+        let is_new = |before: Option<&Stored>| before.is_none_or(|before| !before.is_there(now));
+        let next = |before: Option<&Stored>| is_new(before).then(|| state(kind, row.hash, Some(&row)));
+        let before = self.change_access(kind, row.hash, next).await?;
+        Ok(is_new(before.as_ref()))
+    }
+
     async fn replace_access(
         &self,
         kind: AccessKind,

@@ -21,6 +21,19 @@ impl Access for SqliteStore {
         .await
     }
 
+    async fn add_access(&self, kind: AccessKind, row: AccessRow, now: Millis) -> Result<bool, StoreError> {
+        self.on_writer(move |writer| {
+            writer.transact(|transaction| {
+                let is_new = find(transaction, kind, row.hash, now)?.is_none();
+                if is_new {
+                    put(transaction, kind, &row)?;
+                }
+                Ok(is_new)
+            })
+        })
+        .await
+    }
+
     async fn replace_access(
         &self,
         kind: AccessKind,

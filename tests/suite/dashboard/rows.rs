@@ -93,6 +93,36 @@ async fn a_row_is_replaced_only_where_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn however_many_add_a_row_one_of_them_does() {
+    with_store(|store| async move {
+        let kind = AccessKind::Account;
+        let adders: Vec<_> = (0..8)
+            .map(|nth| {
+                let (store, row) = (store.clone(), row("ana", &format!("{{\"nth\":{nth}}}"), NOW + 10));
+                tokio::spawn(async move {
+                    store
+                        .add_access(kind, row.clone(), NOW)
+                        .await
+                        .unwrap()
+                        .then_some(row)
+                })
+            })
+            .collect();
+        let mut added = Vec::new();
+        for adder in adders {
+            added.extend(adder.await.unwrap());
+        }
+        assert_eq!(added.len(), 1);
+        assert_eq!(store.list_access(kind, NOW).await.unwrap(), added);
+        // One that has expired is none.
+        let later = row("ana", "{}", NOW + 20);
+        assert!(store.add_access(kind, later.clone(), NOW + 10).await.unwrap());
+        assert_eq!(store.list_access(kind, NOW + 10).await.unwrap(), [later]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn however_many_take_a_row_one_gets_it() {
     with_store(|store| async move {
         let link = row("link", "{}", NOW + 10);
