@@ -33,7 +33,8 @@ async fn with_store<F: Future<Output = ()>>(test: impl FnOnce(Arc<dyn Store>) ->
     let store = support::open(&data).await;
     test(store.clone()).await;
     store.close().await;
-    support::clickhouse::remove(&data);
+    let removing = move || support::clickhouse::remove(&data);
+    tokio::task::spawn_blocking(removing).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
