@@ -116,6 +116,27 @@ impl Visitor {
     }
 }
 
+/// A segment of sessions in Brazil.
+pub fn segment_of_brazil(server: &Server) -> Value {
+    let filter = r#"{"field":"country","op":"eq","value":"BR"}"#;
+    server.command(&[
+        "segment",
+        "create",
+        "Brazil",
+        "--workspace",
+        "default",
+        "--filter",
+        filter,
+    ])
+}
+
+/// The ids of the server's app and of a second one, and a segment of both.
+pub fn two_apps_and_a_segment(server: &Server) -> [Value; 2] {
+    let second = server.command(&["app", "create", "Second (web)", "--workspace", "default"]);
+    segment_of_brazil(server);
+    [server.app.as_str().into(), second["id"].clone()]
+}
+
 /// A link that opens once.
 pub fn link(server: &Server) -> String {
     let made = server.command(&["dashboard", "link"]);

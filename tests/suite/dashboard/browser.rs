@@ -11,18 +11,7 @@ const MAX_WEIGHT: u64 = 150_000;
 /// Two months of sessions of two apps, and a segment.
 pub(super) fn filled() -> Server {
     let server = Server::start();
-    let second = server.command(&["app", "create", "Second (web)", "--workspace", "default"]);
-    let apps = [json!(server.app), second["id"].clone()];
-    let filter = json!({"field": "country", "op": "eq", "value": "BR"}).to_string();
-    server.command(&[
-        "segment",
-        "create",
-        "Brazil",
-        "--workspace",
-        "default",
-        "--filter",
-        &filter,
-    ]);
+    let apps = two_apps_and_a_segment(&server);
     let now = jiff::Timestamp::now().as_second();
     let mut random = Random::new(7);
     let sessions: Vec<Value> = (0..6_000)

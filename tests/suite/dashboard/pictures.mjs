@@ -17,32 +17,32 @@ const face = (weight) => {
 };
 const font = `${face(400)} ${face(700)} * { font-family: Kept !important; }`;
 
-// Pictures are made smaller, so that the edges of letters, which each machine draws in its own way, are of no weight.
+// A page that draws pictures.
 const desk = await (await browser.newContext()).newPage();
-const smaller = (png) => desk.evaluate(async (png) => {
-  const image = new Image();
-  image.src = `data:image/png;base64,${png}`;
-  await image.decode();
-  const canvas = document.createElement("canvas");
-  canvas.width = image.width / 4, canvas.height = image.height / 4;
-  const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "high";
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return canvas.toDataURL("image/png").split(",")[1];
-}, png.toString("base64"));
-// Points that differ by more than an eighth of a colour's range; all, where the sizes are not the same.
-const difference = (one, other) => desk.evaluate(async ([one, other]) => {
-  const points = async (png) => {
+await desk.evaluate(() => {
+  window.drawn = async (png, scale) => {
     const image = new Image();
     image.src = `data:image/png;base64,${png}`;
     await image.decode();
-    const canvas = new OffscreenCanvas(image.width, image.height);
+    const canvas = document.createElement("canvas");
+    canvas.width = image.width * scale, canvas.height = image.height * scale;
     const context = canvas.getContext("2d");
-    context.drawImage(image, 0, 0);
-    return context.getImageData(0, 0, image.width, image.height).data;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return canvas;
   };
-  const [a, b] = await Promise.all([points(one), points(other)]);
-  if (a.length !== b.length) return 1;
+});
+// Pictures are made smaller, so that the edges of letters, which each machine draws in its own way, are of no weight.
+const smaller = (png) => desk.evaluate(async (png) => {
+  const canvas = await window.drawn(png, 1 / 4);
+  return canvas.toDataURL("image/png").split(",")[1];
+}, png.toString("base64"));
+// Points that differ by more than an eighth of a colour's range; all, where the sizes are not the same.
+const difference = (one, other) => desk.evaluate(async (both) => {
+  const [one, other] = await Promise.all(both.map((png) => window.drawn(png, 1)));
+  if (one.width !== other.width || one.height !== other.height) return 1;
+  const points = (canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const [a, b] = [points(one), points(other)];
   let different = 0;
   for (let at = 0; at < a.length; at += 4) {
     different += [0, 1, 2].some((channel) => Math.abs(a[at + channel] - b[at + channel]) > 32) ? 1 : 0;

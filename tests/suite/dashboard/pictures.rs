@@ -13,18 +13,7 @@ const TOLERANCE: f64 = 0.015;
 /// Sessions of three months that are always the same, and a segment.
 fn filled() -> Server {
     let server = Server::start();
-    let second = server.command(&["app", "create", "Second (web)", "--workspace", "default"]);
-    let apps = [json!(server.app), second["id"].clone()];
-    let filter = json!({"field": "country", "op": "eq", "value": "BR"}).to_string();
-    let arguments = [
-        "segment",
-        "create",
-        "Brazil",
-        "--workspace",
-        "default",
-        "--filter",
-    ];
-    server.command(&[&arguments[..], &[filter.as_str()]].concat());
+    let apps = two_apps_and_a_segment(&server);
     let mut random = Random::new(11);
     let begin = 1_704_067_200;
     let sessions: Vec<Value> = (0..6_000)

@@ -1,7 +1,5 @@
 //! Share links: they show what they were made for, to whoever has them, until they are revoked.
 
-use serde_json::json;
-
 use super::*;
 
 /// Makes a link of a view; its path.
@@ -127,16 +125,7 @@ fn links_are_listed_and_revoked_on_the_page_and_by_commands() {
 #[test]
 fn a_link_whose_app_or_segment_is_gone_shows_nothing_more() {
     let server = Server::start();
-    let filter = json!({"field": "country", "op": "eq", "value": "BR"}).to_string();
-    let segment = server.command(&[
-        "segment",
-        "create",
-        "Brazil",
-        "--workspace",
-        "default",
-        "--filter",
-        &filter,
-    ]);
+    let segment = segment_of_brazil(&server);
     let app = server.command(&["app", "create", "Short-lived", "--workspace", "default"]);
     let mut visitor = Visitor::signed_in(&server);
     let of_segment = share(
